@@ -1,0 +1,51 @@
+// Admin: the HTTP server that tells an operator how the proxy fares. /healthz and /metrics.
+#ifndef PROXY_ADMIN_ADMIN_H_
+#define PROXY_ADMIN_ADMIN_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proxy/stats.h"
+
+namespace sallyport {
+
+// Admin serves from one thread of its own. However many connect, and however slowly they ask: at
+// most 64 connections, 16 KiB of memory and 10 s for each, one request a connection.
+//
+//   GET /healthz   200 "ok"; 503 "stopping" after SetStopping
+//   GET /metrics   Prometheus' text format: the workers' Stats summed, build and start time
+class Admin {
+ public:
+  // Start listens on `address` ("host:port", port 0 for any free one; not a unix socket) and starts
+  // to serve. kInvalidArgument, kUnavailable: what is wrong with the address. `workers` must live
+  // until Stop has returned; they are read while their owners count.
+  static absl::StatusOr<std::unique_ptr<Admin>> Start(std::string_view address,
+                                                      std::vector<const Stats*> workers);
+
+  ~Admin();  // Stops.
+  Admin(const Admin&) = delete;
+  Admin& operator=(const Admin&) = delete;
+
+  // address is "127.0.0.1:6034": the real port where 0 was asked for.
+  std::string address() const;
+
+  // SetStopping makes /healthz fail, so that load balancers look elsewhere. Any thread.
+  void SetStopping();
+
+  // Stop closes all connections and returns when the thread has ended. Again: nothing.
+  void Stop();
+
+ private:
+  class Server;  // Names the HTTP library, so that nobody else has to.
+
+  explicit Admin(std::unique_ptr<Server> server);
+
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace sallyport
+
+#endif  // PROXY_ADMIN_ADMIN_H_
