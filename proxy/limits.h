@@ -35,13 +35,21 @@ inline constexpr size_t kQueueHighWater = 64 * 1024;
 // answer that within this time is closed all the same.
 inline constexpr uint64_t kExcuseMsMax = 2'000;
 
+// Once one side has ended, the other may go on sending, but a half of a connection that is silent this
+// long is abandoned: mysqld never half-closes, and no client waits so long for an answer's end.
+inline constexpr uint64_t kHalfClosedMsMax = 60'000;
+
 // After the last byte for a client was handed to the kernel, its own end of stream is awaited this
 // long before the socket is closed, so that an ERR_Packet isn't lost to a RST.
 inline constexpr uint64_t kLingerMsMax = 1'000;
 
-// TLS handshake steps and new connections that one turn of the loop does at most, so that a storm of
-// new connections doesn't stall the established ones.
-inline constexpr int kAcceptsPerTurnMax = 64;
+// Receives of kReceiveBytesMax that one connection gets in one turn of the loop: enough to make a turn's
+// fixed costs small, and 1 MiB is passed on in less than a millisecond, so that others don't wait.
+inline constexpr int kDrainsPerTurnMax = 4;
+
+// Accept stopped for lack of file descriptors or memory: it is tried again after this pause. Armed at
+// once it would fail at once, and the worker would spin.
+inline constexpr uint64_t kAcceptPauseMs = 100;
 
 }  // namespace sallyport
 

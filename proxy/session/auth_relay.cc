@@ -278,9 +278,10 @@ AuthAction AuthRelay::Refuse(CloseReason reason, uint16_t code, std::string_view
                              std::string message) {
   password_.Clear();
   message_ = std::move(message);
-  return {.kind = Kind::kRefuse,
-          .error = {.code = code, .sqlstate = sqlstate, .message = message_},
-          .reason = reason};
+  AuthAction action = Act(Kind::kRefuse);
+  action.error = {code, sqlstate, message_};
+  action.reason = reason;
+  return action;
 }
 
 }  // namespace sallyport

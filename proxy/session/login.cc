@@ -196,6 +196,7 @@ void Session::StartAuth(MutableBytes packet, std::string_view plugin, Bytes auth
                         Outboxes* out) {
   AuthPolicy policy = options_.auth;
   policy.client_secure = tls_ != nullptr;
+  policy.server_secure = server_secure_;
   const bool multi_factor =
       (client_flags_ & server_flags_ & packet::MULTI_FACTOR_AUTHENTICATION) != 0;
   login_->auth.emplace(policy, nonce_, multi_factor);

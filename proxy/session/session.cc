@@ -21,10 +21,9 @@ Session::Session(const SessionOptions& options)
 Session::~Session() = default;
 
 void Session::Receive(Side from, MutableBytes bytes, Outboxes* out) {
-  SALLYPORT_CHECK(!closed() && !ended_[from] && !again_);
+  SALLYPORT_CHECK(accepts(from) && !again());
   SALLYPORT_CHECK(bytes.size() <= kReceiveBytesMax);
   again_ = false;
-  if (from == Side::kClient && client_finished()) return;
   if (phase_ == Phase::kCommand && login_ != nullptr) login_.reset();
   if (from == Side::kClient && tls_ != nullptr) {
     bytes = tls_->handshake_done() ? Decrypt(bytes, out) : ContinueTlsHandshake(bytes, out);
@@ -42,8 +41,7 @@ void Session::Continue(Outboxes* out) {
 }
 
 bool Session::wants_read(Side side) const {
-  if (closed() || ended_[side]) return false;
-  if (side == Side::kClient && client_finished()) return false;
+  if (!accepts(side)) return false;
   return login_ == nullptr || login_->held[side].size() < kHeldBytesMax / 2;
 }
 
@@ -128,7 +126,7 @@ bool Session::RelayCommands(MutableBytes* bytes, Outboxes* out) {
 
 bool Session::watches_commands() const {
   // Behind compression no packet can be seen; where nothing is mediated none needs to be.
-  return !compressed_ && options_.auth.server_secure != (tls_ != nullptr);
+  return !compressed_ && server_secure_ != (tls_ != nullptr);
 }
 
 MutableBytes Session::ContinueTlsHandshake(MutableBytes bytes, Outboxes* out) {

@@ -63,7 +63,7 @@ enum class Phase : uint8_t {
 struct SessionOptions {
   const tls::Context* tls = nullptr;  // Null: TLS is disabled.
   bool tls_required = false;
-  AuthPolicy auth;  // client_secure is the session's to set.
+  AuthPolicy auth;  // client_secure and server_secure are the session's to set.
 };
 
 // What a session was, for the log line at its end.
@@ -86,14 +86,22 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  // ServerConnected tells, before the first bytes of the server, whether mysqld counts the link as
+  // secure (a unix socket).
+  void ServerConnected(bool server_secure) { server_secure_ = server_secure; }
+
   // Receive takes all of `bytes`, which may be edited and must stay until the outboxes were sent, and
-  // adds what is to be sent. REQUIRES: bytes.size() <= kReceiveBytesMax; empty outboxes; !closed();
-  // no End(from) before; again() is false.
+  // adds what is to be sent. REQUIRES: accepts(from); !again(); bytes.size() <= kReceiveBytesMax; empty
+  // outboxes.
   void Receive(Side from, packet::MutableBytes bytes, Outboxes* out);
   // again: there is more to do with bytes taken before. Send and clear the outboxes, then Continue.
   bool again() const { return again_ && !closed(); }
   void Continue(Outboxes* out);
 
+  // accepts: whether Receive may still be called for that side; if not, its bytes are nobody's.
+  bool accepts(Side side) const {
+    return !closed() && !ended_[side] && !(side == Side::kClient && client_finished());
+  }
   // wants_read: whether bytes of that side are of use now. While false, stop reading there.
   bool wants_read(Side side) const;
 
@@ -158,6 +166,7 @@ class Session {
   bool login_forwarded_ = false;  // The server has a HandshakeResponse41, the client's or ours,
   bool login_answered_ = false;   // and has answered it: nothing is counted against us any more.
   bool compressed_ = false;
+  bool server_secure_ = false;
   PerSide<bool> ended_;
   PerSide<uint8_t> sequence_id_;
 
