@@ -57,10 +57,7 @@ void Session::OnServerPacket(MutableBytes packet, Outboxes* out) {
     case Phase::kAuth:
       return OnServerAuth(packet, out);
     case Phase::kExcuse:
-      if (!login_forwarded_) return OnGreeting(packet, out);
-      (*out)[Side::kServer].end = true;
-      phase_ = Phase::kClosed;
-      return;
+      return OnServerPacketInExcuse(packet, out);
     case Phase::kClientReply:
     case Phase::kTlsHandshake:
     case Phase::kHandshakeResponse:
@@ -118,7 +115,8 @@ void Session::OnGreeting(MutableBytes packet, Outboxes* out) {
   server_flags_ = greeting.capability_flags;
   nonce_ = greeting.nonce;
   summary_.thread_id = greeting.thread_id;
-  if (phase_ == Phase::kExcuse) return SendThrowawayLogin(out);
+  login_->greeting_plugin = std::string(greeting.auth_plugin_name);
+  if (phase_ == Phase::kExcuse) return Excuse(out);
   packet::SetClientSsl(payload, options_.tls != nullptr);
   sequence_id_[Side::kClient] = sequence_id_[Side::kServer];
   SendToClient(packet, out);
@@ -207,13 +205,14 @@ void Session::StartAuth(MutableBytes packet, std::string_view plugin, Bytes auth
 }
 
 void Session::OnServerAuth(MutableBytes packet, Outboxes* out) {
-  login_answered_ = true;
   if (++login_->packets > kAuthPacketsMax) return BadServer("a log-in that does not end", out);
   const MutableBytes payload = packet::Payload(packet);
   const packet::AuthPacket kind = packet::ClassifyAuthPacket(
       payload, (client_flags_ & server_flags_ & packet::MULTI_FACTOR_AUTHENTICATION) != 0);
+  login_over_ = kind == packet::AuthPacket::kOk || kind == packet::AuthPacket::kErr;
+  server_waits_ = !login_over_;
   Perform(login_->auth->FromServer(payload), Side::kServer, packet, out);
-  if (closed()) return;
+  if (client_finished()) return;
   if (kind == packet::AuthPacket::kOk) FinishAuth(true, out);
   if (kind == packet::AuthPacket::kErr) {
     packet::Error error;
@@ -225,6 +224,10 @@ void Session::OnServerAuth(MutableBytes packet, Outboxes* out) {
 }
 
 void Session::Perform(const AuthAction& action, Side from, MutableBytes packet, Outboxes* out) {
+  const bool to_server = action.kind == AuthAction::Kind::kSendToServer ||
+                         action.kind == AuthAction::Kind::kReleaseLogin ||
+                         (action.kind == AuthAction::Kind::kForward && from == Side::kClient);
+  if (to_server) server_waits_ = false;
   summary_.plugin = login_->auth->plugin();
   switch (action.kind) {
     case AuthAction::Kind::kForward:
@@ -301,13 +304,31 @@ void Session::Forward(Side to, MutableBytes packet, Outboxes* out) {
   }
 }
 
-void Session::SendThrowawayLogin(Outboxes* out) {
+// Says to the server what lets it end the log-in: a throw-away one, or nothing in answer to its question.
+void Session::Excuse(Outboxes* out) {
+  if (login_forwarded_) {
+    if (std::exchange(server_waits_, false)) SendPayload(Side::kServer, {}, out);
+    return;
+  }
   std::array<uint8_t, packet::kThrowawayLoginSizeMax> packet;
-  const size_t size =
-      packet::WriteThrowawayLogin(server_flags_, ++sequence_id_[Side::kServer], packet);
+  const size_t size = packet::WriteThrowawayLogin(server_flags_, login_->greeting_plugin,
+                                                  ++sequence_id_[Side::kServer], packet);
   (*out)[Side::kServer].AddCopy(Bytes(packet).first(size));
   login_forwarded_ = true;
   summary_.throwaway_login = true;
+}
+
+void Session::OnServerPacketInExcuse(MutableBytes packet, Outboxes* out) {
+  if (!login_forwarded_) return OnGreeting(packet, out);
+  const packet::AuthPacket kind = packet::ClassifyAuthPacket(packet::Payload(Bytes(packet)), false);
+  const bool over = kind == packet::AuthPacket::kOk || kind == packet::AuthPacket::kErr;
+  if (over || ++login_->packets > kAuthPacketsMax) {
+    (*out)[Side::kServer].end = true;
+    phase_ = Phase::kClosed;
+    return;
+  }
+  server_waits_ = true;
+  Excuse(out);
 }
 
 void Session::BadHandshake(std::string_view why, Outboxes* out) {

@@ -3,6 +3,7 @@
 #define PROXY_SESSION_LOGIN_STATE_H_
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "packet/assembler.h"
@@ -26,6 +27,7 @@ struct Session::Login {
   packet::Assembler client{kClientLoginPayloadMax};
   packet::Assembler server{kServerLoginPayloadMax};
   std::optional<AuthRelay> auth;
+  std::string greeting_plugin;     // The server's default, for a throw-away login.
   int packets = 0;                 // Of this authentication, both sides.
   bool change_user = false;        // This authentication began with COM_CHANGE_USER,
   bool awaits_change_user = false; // which has not arrived whole.

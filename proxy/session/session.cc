@@ -242,14 +242,14 @@ void Session::Close(CloseReason reason, Outboxes* out) {
 // The client is done with. What the server still needs decides whether the session is.
 void Session::LeaveClient(CloseReason reason, Outboxes* out) {
   SetReason(reason);
-  if (ended_[Side::kServer] || login_answered_) {
+  if (ended_[Side::kServer] || login_over_) {
     (*out)[Side::kServer].end = true;
     phase_ = Phase::kClosed;
     return;
   }
   const bool greeted = phase_ != Phase::kGreeting;
   phase_ = Phase::kExcuse;
-  if (greeted && !login_forwarded_) SendThrowawayLogin(out);
+  if (greeted) Excuse(out);
 }
 
 void Session::EndClient(Outboxes* out) {

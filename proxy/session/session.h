@@ -16,9 +16,9 @@
 //   kHandshakeResponse -> kAuth                on HandshakeResponse41
 //   kAuth              -> kCommand             on OK_Packet
 //   kCommand           -> kAuth                on COM_CHANGE_USER, the one step back
-//   any before kAuth   -> kExcuse              the client is gone or refused; the server's handshake is
-//                                              finished by a throw-away login, so that it isn't counted
-//                                              against the proxy's address (max_connect_errors)
+//   any before OK      -> kExcuse              the client is gone or refused; its log-in is finished in its
+//                                              place, so that the server doesn't count it against the
+//                                              proxy's address (max_connect_errors)
 //   any                -> kClosed
 //
 // sequence_ids: what goes to a side has the last sequence_id seen or sent there, plus one. That holds
@@ -155,7 +155,8 @@ class Session {
   void ForwardLogin(packet::Bytes login_packet, packet::Bytes auth_response, Outboxes* out);
   void FinishAuth(bool accepted, Outboxes* out);
   void Forward(Side to, packet::MutableBytes packet, Outboxes* out);
-  void SendThrowawayLogin(Outboxes* out);
+  void Excuse(Outboxes* out);
+  void OnServerPacketInExcuse(packet::MutableBytes packet, Outboxes* out);
   void BadHandshake(std::string_view why, Outboxes* out);
   void BadServer(std::string_view why, Outboxes* out);
 
@@ -163,8 +164,9 @@ class Session {
   Phase phase_ = Phase::kGreeting;
   CloseReason reason_ = CloseReason::kNone;
   bool again_ = false;
-  bool login_forwarded_ = false;  // The server has a HandshakeResponse41, the client's or ours,
-  bool login_answered_ = false;   // and has answered it: nothing is counted against us any more.
+  bool login_forwarded_ = false;  // The server has a HandshakeResponse41, the client's or ours.
+  bool server_waits_ = false;     // The server's last packet asks for an answer.
+  bool login_over_ = false;       // OK or ERR came: nothing is counted against the proxy any more.
   bool compressed_ = false;
   bool server_secure_ = false;
   PerSide<bool> ended_;
