@@ -8,8 +8,8 @@
 // An op is in flight from its submission until its last completion (`more` false). Memory and file
 // descriptors that an op names must stay until then. Only Connect names memory of the caller.
 //
-// A file descriptor that an op or a *Now verb named is closed by Close, never by close(2): an engine
-// may remember things about it.
+// A file descriptor that an op or a *Now verb named is closed by Close, never by close(2): an
+// engine may remember things about it.
 #ifndef PROXY_RING_RING_H_
 #define PROXY_RING_RING_H_
 
@@ -48,13 +48,13 @@ struct Completion {
   int32_t result = 0;       // Accept: the new fd. Recv: bytes, 0 at the end. Poll: revents.
   bool more = false;        // The op is still in flight: more completions follow.
   bool more_data = false;   // Recv: the socket probably holds more than `data`.
-  std::span<uint8_t> data;  // Recv: the bytes, editable, at most kRecvBytesMax; until the next Wait.
+  std::span<uint8_t> data;  // Recv: at most kRecvBytesMax bytes, editable, until the next Wait.
 };
 
 // What every connected TCP socket gets; ignored for unix sockets.
 struct SocketTuning {
-  int keepalive_idle_s = 0;        // 0: no keepalive.
-  int keepalive_interval_s = 0;    // 0: the sysctl's, as for keepalive_count.
+  int keepalive_idle_s = 0;      // 0: no keepalive.
+  int keepalive_interval_s = 0;  // 0: the sysctl's, as for keepalive_count.
   int keepalive_count = 0;
   int user_timeout_ms = 0;         // TCP_USER_TIMEOUT; 0: the kernel's own.
   std::string congestion_control;  // TCP_CONGESTION, such as "cubic"; empty: the sysctl's.
@@ -85,9 +85,9 @@ class Ring {
   virtual void Connect(int fd, const Address* address, OpTag tag) = 0;
 
   // Recv (multishot) delivers bytes as they come, into memory that the ring owns and shares between
-  // all connections: an idle connection holds none. It ends with result 0 at end of stream, -errno on
-  // a failure, -ECANCELED, -ENOBUFS when the shared memory ran out (arm it again: data is not lost);
-  // and it may end after bytes (`more` false, result positive: arm it again).
+  // all connections: an idle connection holds none. It ends with result 0 at end of stream, -errno
+  // on a failure, -ECANCELED, -ENOBUFS when the shared memory ran out (arm it again: data is not
+  // lost); and it may end after bytes (`more` false, result positive: arm it again).
   virtual void Recv(int fd, OpTag tag) = 0;
 
   // Poll (one shot) completes with revents once one of `events` (POLLIN, POLLOUT) or an error
@@ -100,7 +100,8 @@ class Ring {
 
   // --- Verbs that act at once.
 
-  // OpenSocket makes a non-blocking, close-on-exec stream socket for `address`' family: fd or -errno.
+  // OpenSocket makes a non-blocking, close-on-exec stream socket for `address`' family: fd or
+  // -errno.
   virtual int OpenSocket(const Address& address) = 0;
   // Tune sets TCP_NODELAY and `tuning`. A socket that refuses an option goes on without it. What is
   // set on a listening socket is inherited by the connections it accepts.
@@ -112,12 +113,12 @@ class Ring {
   // completion of that Recv in the current batch is unhandled, and DrainAllowed(fd).
   virtual int32_t RecvNow(int fd, std::span<uint8_t> room) = 0;
   // DrainAllowed: the ring has taken no byte from fd that it has not handed out in a batch. Ask
-  // right before RecvNow: any op submitted since may have changed the answer. No: leave the bytes to
-  // Recv, they come in a later batch.
+  // right before RecvNow: any op submitted since may have changed the answer. No: leave the bytes
+  // to Recv, they come in a later batch.
   virtual bool DrainAllowed(int fd) = 0;
 
-  // SendNow sends from the front of `parts` as much as the socket takes: bytes or -EAGAIN, -EPIPE, ...
-  // It raises no SIGPIPE.
+  // SendNow sends from the front of `parts` as much as the socket takes: bytes, -EAGAIN, -EPIPE and
+  // so on. It raises no SIGPIPE.
   virtual int32_t SendNow(int fd, std::span<const iovec> parts) = 0;
 
   // ShutdownSend sends FIN. Errors (the peer is gone already) don't matter and aren't told.
@@ -145,10 +146,10 @@ inline constexpr size_t kRecvBytesMax = kRecvBufferSize * kRecvBufferCount;
 // Completions that one Wait hands out at most, so that one turn of the loop stays bounded.
 inline constexpr size_t kCompletionsPerWaitMax = 256;
 
-// ProbeIoUring says whether this kernel and this process's seccomp filter and sysctls allow the ring
-// that MakeUringRing makes, by making one and using it; if not, the likely cause in words for the log
-// ("io_uring_setup: Operation not permitted (seccomp filter of a container, or sysctl
-// kernel.io_uring_disabled)").
+// ProbeIoUring says whether this kernel, this process's seccomp filter and the sysctls allow the
+// ring that MakeUringRing makes, by making one and using it; if not, the likely cause in words for
+// the log: "io_uring_setup: Operation not permitted (seccomp filter of a container, or sysctl
+// kernel.io_uring_disabled)".
 absl::Status ProbeIoUring();
 std::unique_ptr<Ring> MakeUringRing();
 std::unique_ptr<Ring> MakeEpollRing();
