@@ -19,6 +19,7 @@
 #include "proxy/config/usage.h"
 #include "proxy/config/values.h"
 #include "proxy/config/version.h"
+#include "proxy/log/escape.h"
 
 namespace sallyport {
 namespace {

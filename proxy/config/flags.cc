@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "proxy/config/values.h"
+#include "proxy/log/escape.h"
 
 namespace sallyport {
 namespace {

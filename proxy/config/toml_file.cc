@@ -6,6 +6,7 @@
 #include <string>
 
 #include "proxy/config/values.h"
+#include "proxy/log/escape.h"
 #include "toml++/toml.h"
 
 namespace sallyport {

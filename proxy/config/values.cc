@@ -12,6 +12,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
+#include "proxy/log/escape.h"
 
 namespace sallyport {
 namespace {
@@ -98,18 +99,6 @@ bool IsUtf8(std::string_view text) {
 
 }  // namespace
 
-std::string EscapeControls(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
-      absl::StrAppendFormat(&escaped, "\\x%02x", static_cast<unsigned char>(c));
-    } else {
-      escaped += c;
-    }
-  }
-  return escaped;
-}
-
 std::string Quoted(std::string_view text) {
   const std::string shown(text.substr(0, kQuotedMax));
   return '"' + absl::Utf8SafeCHexEscape(shown) + (text.size() > kQuotedMax ? "\"..." : "\"");
@@ -179,8 +168,7 @@ absl::StatusOr<size_t> ParseChoice(std::string_view text,
 }
 
 absl::Status CheckPath(std::string_view text) {
-  const auto is_control = [](unsigned char c) { return absl::ascii_iscntrl(c); };
-  if (std::any_of(text.begin(), text.end(), is_control)) return Bad(text, "has control characters");
+  if (HasControls(text)) return Bad(text, "has control characters");
   return IsUtf8(text) ? absl::OkStatus() : Bad(text, "is not UTF-8");
 }
 
@@ -218,9 +206,9 @@ bool IsServedBy(const Endpoint& server, const Endpoint& listen) {
   // To connect to "all interfaces" is to connect to the loopback.
   const bool loopback4 = IsLoopback4(server.host) || server.host == "0.0.0.0";
   const bool loopback6 = server.host == "::1" || server.host == "::";
-  // A listener on [::] takes IPv4 as well.
-  if (listen.host.empty() || listen.host == "::") return loopback4 || loopback6;
+  if (listen.host.empty()) return loopback4 || loopback6;
   if (listen.host == "0.0.0.0") return loopback4;
+  if (listen.host == "::") return loopback6;  // Listeners are one family each (IPV6_V6ONLY).
   return EqualsIgnoringCase(server.host, listen.host);
 }
 

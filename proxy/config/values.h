@@ -17,9 +17,6 @@ namespace sallyport {
 // Quoted is `text` in quotes, control bytes escaped, cut when long: it can't spoil a line.
 std::string Quoted(std::string_view text);
 
-// EscapeControls is `text` with its control bytes escaped, for names of files.
-std::string EscapeControls(std::string_view text);
-
 // NormalizedName: lower case is as it was, '-' becomes '_'.
 std::string NormalizedName(std::string_view name);
 
