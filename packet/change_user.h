@@ -23,8 +23,10 @@ struct ChangeUser {
 };
 
 // ParseChangeUser reads a whole payload, command byte included. `capability_flags` are those of the
-// client's HandshakeResponse41. It returns kMalformed, leaving `*out` alone, when a field runs over
-// the end; a payload may end after any field from the database on, as mysqld accepts it.
+// client's HandshakeResponse41. It returns kMalformed, leaving `*out` alone, when this is another
+// command, when username or auth_response run over the end or the database is missing: servers
+// refuse that too. A payload may end after any field from the database on, and that one may lack
+// its NUL.
 Parse ParseChangeUser(Bytes payload, uint32_t capability_flags, ChangeUser* out);
 
 // ReplaceAuthResponse: as the function of this name in handshake_response.h.
