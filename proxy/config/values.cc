@@ -65,7 +65,10 @@ absl::StatusOr<Endpoint> ParseUnixPath(std::string_view text, const AddressRules
     return Bad(text, "is a unix socket: only a server may be one");
   }
   const std::string_view path = text.substr(5);
-  if (path.empty() || path[0] != '/') return Bad(text, "has no absolute path (unix:/PATH)");
+  // '@' stands for the NUL that begins an abstract name.
+  if (path.size() < 2 || (path[0] != '/' && path[0] != '@')) {
+    return Bad(text, "has no absolute path (unix:/PATH)");
+  }
   if (path.size() > kUnixPathMax) return Bad(text, "is longer than a unix socket's path may be");
   if (absl::Status status = CheckPath(text); !status.ok()) return status;
   return Endpoint{.unix_path = path};

@@ -45,12 +45,16 @@ spdlog::level::level_enum Level(std::string_view name) {
   return spdlog::level::info;
 }
 
-// Signals are the main thread's business, and a reader that is gone is an error of write, no
-// SIGPIPE.
-void BlockSignals() {
-  sigset_t all;
+// Makes the queue and its thread. The thread takes no signals: they are the main thread's business,
+// and a reader that is gone is an error of write there, no SIGPIPE.
+std::shared_ptr<spdlog::details::thread_pool> MakePool(size_t lines_max) {
+  sigset_t all, before;
   sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // A new thread inherits the mask.
+  auto pool = std::make_shared<spdlog::details::thread_pool>(
+      lines_max, 1, [] { pthread_setname_np(pthread_self(), "log"); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return pool;
 }
 
 void Write(spdlog::level::level_enum level, std::string_view text) {
@@ -69,7 +73,7 @@ void Write(spdlog::level::level_enum level, std::string_view text) {
 void StartLog(const LogOptions& options) {
   auto log = std::make_unique<Log>();
   log->sink = std::make_shared<FdSink>(options.fd);
-  log->pool = std::make_shared<spdlog::details::thread_pool>(options.lines_max, 1, BlockSignals);
+  log->pool = MakePool(options.lines_max);
   log->sink->set_pool(log->pool.get());
   log->logger = std::make_shared<spdlog::async_logger>(
       "sallyport", log->sink, log->pool, spdlog::async_overflow_policy::overrun_oldest);
