@@ -1,0 +1,61 @@
+// What a server says while it authenticates, and what an authentication plugin's name tells.
+#ifndef PACKET_AUTH_H_
+#define PACKET_AUTH_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "packet/wire.h"
+
+namespace sallyport::packet {
+
+// The kinds of server packet between HandshakeResponse41 (or COM_CHANGE_USER) and OK.
+enum class AuthPacket {
+  kOk,                 // 00
+  kErr,                // FF
+  kAuthSwitchRequest,  // FE plugin NUL auth_plugin_data
+  kOldAuthSwitch,      // FE alone: mysql_old_password
+  kAuthNextFactor,     // 02 plugin NUL auth_plugin_data, with MULTI_FACTOR_AUTHENTICATION only
+  kPluginData,         // Everything else: AuthMoreData (01 ...), or MariaDB's data without 01
+};
+
+// ClassifyAuthPacket goes by the first byte. MariaDB sends plugin data without the 01 that marks
+// AuthMoreData, so whatever is no control packet is plugin data, an empty payload included.
+// `multi_factor` says whether both ends set MULTI_FACTOR_AUTHENTICATION.
+AuthPacket ClassifyAuthPacket(Bytes payload, bool multi_factor);
+
+// PluginData is the payload without AuthMoreData's 01, where there is one.
+Bytes PluginData(Bytes payload);
+
+// The plugin that the server asks for, and its auth_plugin_data. Views live as long as `payload`.
+struct AuthSwitch {
+  std::string_view auth_plugin_name;
+  Bytes auth_plugin_data;
+};
+
+// ParseAuthSwitch reads a payload of kind kAuthSwitchRequest or kAuthNextFactor. A name without its
+// NUL is kMalformed; `*out` is left alone then.
+Parse ParseAuthSwitch(Bytes payload, AuthSwitch* out);
+
+// How a client plugin treats the secret when it believes that its link is secure (TLS).
+enum class PluginKind {
+  kCachingSha2,        // A scramble first; the password in clear when the server asks for it.
+  kSha256,             // The password in clear at once.
+  kChallengeResponse,  // Never sends the secret: relay.
+  kCleartext,          // Sends a secret in clear by design.
+  kUnknown,            // Not on either list: nobody here can say, so treat it as kCleartext.
+};
+
+// PluginKindOf knows every client plugin that MySQL and MariaDB ship. An empty name is
+// mysql_native_password, the plugin of clients without CLIENT_PLUGIN_AUTH.
+PluginKind PluginKindOf(std::string_view auth_plugin_name);
+
+// caching_sha2_password and sha256_password: bytes of the exchange.
+inline constexpr uint8_t kCachingSha2RequestPublicKey = 0x02;
+inline constexpr uint8_t kCachingSha2FastAuthSuccess = 0x03;
+inline constexpr uint8_t kCachingSha2PerformFullAuthentication = 0x04;
+inline constexpr uint8_t kSha256RequestPublicKey = 0x01;
+
+}  // namespace sallyport::packet
+
+#endif  // PACKET_AUTH_H_

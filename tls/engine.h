@@ -1,0 +1,110 @@
+// Engine: one TLS connection, server side, as a function over spans. No socket, clock or log.
+#ifndef TLS_ENGINE_H_
+#define TLS_ENGINE_H_
+
+#include <openssl/base.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "tls/context.h"
+
+namespace sallyport::tls {
+
+// Room is a caller's fixed memory that a call appends to: bytes[0, used) are filled.
+struct Room {
+  std::span<uint8_t> bytes;
+  size_t used = 0;
+
+  std::span<uint8_t> free() const { return bytes.subspan(used); }
+};
+
+// What a client's connection settled on. Views live as long as the process (library constants).
+struct Parameters {
+  std::string_view version;  // "TLSv1.3"
+  std::string_view cipher;   // "TLS_AES_128_GCM_SHA256"
+  std::string_view group;    // "X25519"; empty where there was no key exchange.
+  bool resumed = false;
+};
+
+// Engine belongs to one thread at a time. It allocates with BoringSSL's allocator only; between
+// calls it holds no buffer unless a record is incomplete.
+//
+// Every call takes all of `in` (an unfinished record is kept inside) unless it says otherwise, and
+// may append records to `out`, which must be sent *whatever the result*: that is how alerts get
+// out.
+class Engine {
+ public:
+  explicit Engine(const Context& context);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  enum class Status {
+    kOk,        // Done; for Handshake: finished.
+    kNeedMore,  // All input was taken, and more is needed to go on.
+    kClosed,    // The client's close_notify arrived. After the handshake, sending is still allowed.
+    kError,     // Fatal: error() says why, an alert was appended to `out` where TLS wants one.
+  };
+
+  // Handshake goes on with the handshake. On kOk the TLS 1.3 tickets were appended too (else the
+  // client's next small write may wait for a delayed ACK), the handshake's memory was shed, and
+  // bytes of `in` behind the client's Finished remain in `*in`: they are for Open. On kNeedMore and
+  // kError `*in` is empty. REQUIRES: out->free().size() >= kHandshakeRoom; not yet finished.
+  static constexpr size_t kHandshakeRoom = 32 * 1024;
+  Status Handshake(std::span<const uint8_t>* in, Room* out);
+  bool handshake_done() const { return handshake_done_; }
+
+  // Open decrypts `in` and appends the plaintext to `plain`. kNeedMore is the ordinary result: all
+  // of `in` was taken. kClosed: close_notify; what came before it is in `plain`, what follows is
+  // dropped, now and in later calls. kError: likewise what came before it is in `plain`; it stays
+  // kError. KeyUpdate is answered into `out`. Never kOk. That the stream ended without close_notify
+  // only the caller can see: whatever was opened before is genuine, and more may have been cut off.
+  // REQUIRES: handshake_done(), plain->free().size() >= in.size() + kRecordPlaintextMax,
+  // out->free().size() >= kControlRoom.
+  static constexpr size_t kRecordPlaintextMax = 16 * 1024;
+  static constexpr size_t kControlRoom = 4 * 1024;
+  Status Open(std::span<const uint8_t> in, Room* plain, Room* out);
+
+  // Seal encrypts all of `plain` into records of up to 16 KiB each.
+  // REQUIRES: handshake_done(), no Close before, out->free().size() >= SealedSizeMax(plain.size()).
+  // kOk, or kError: a fatal alert was sent before, by this side.
+  Status Seal(std::span<const uint8_t> plain, Room* out);
+  static size_t SealedSizeMax(size_t plain_size);
+
+  // Close appends close_notify (once; later calls append nothing). Open may go on.
+  // REQUIRES: handshake_done(), out->free().size() >= kControlRoom.
+  void Close(Room* out);
+
+  // parameters of the finished handshake. REQUIRES: handshake_done().
+  // sni is the name the client asked for, empty without: up to 255 bytes of the client's choosing,
+  // without NUL. It may be asked for after a failed handshake too.
+  Parameters parameters() const;
+  std::string sni() const;
+
+  // error is the reason of the last kError in the library's words, for the log:
+  // "WRONG_VERSION_NUMBER", "TLSV1_ALERT_UNKNOWN_CA" (those with ALERT came from the client), ...
+  // Never bytes of the peer. Valid until the next call.
+  const std::string& error() const { return error_; }
+
+ private:
+  friend struct EngineBio;  // The BIO that reads from in_ and writes to out_.
+
+  Status Judge(int result);  // What a result of the library means.
+  void FlushQueued();        // Writes what the library holds back until there is data.
+  void EndCall();            // Forgets the caller's memory; leaves no errors behind.
+
+  bssl::UniquePtr<SSL> ssl_;
+  std::span<const uint8_t> in_;  // Set during a call only.
+  Room* out_ = nullptr;          // Likewise.
+  bool handshake_done_ = false;
+  bool close_sent_ = false;
+  std::string error_;
+};
+
+}  // namespace sallyport::tls
+
+#endif  // TLS_ENGINE_H_
