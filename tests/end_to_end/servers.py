@@ -234,5 +234,5 @@ def server_tls(authority, folder_name="server"):
     return authority.ca, certificate, key
 
 
-def new_authority(folder):
-    return certificates.Authority(folder)
+def new_authority(folder, name="sallyport test authority"):
+    return certificates.Authority(folder, name)
