@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 
+import accounts
 import processes
 import servers
 
@@ -174,7 +175,8 @@ CLIENTS = [
     Client("go", "go-sql-driver", _go, INFILE),
 ]
 
-NAMES = [client.name for client in CLIENTS]
+NAMES = accounts.CLIENT_NAMES
+assert NAMES == tuple(client.name for client in CLIENTS)
 
 
 def ready(names=None):

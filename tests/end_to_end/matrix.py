@@ -235,10 +235,9 @@ def open_rooms(options, folder, authority):
         for kind in (servers.MariaDB, servers.MySQL):
             if options.server and kind.name not in options.server:
                 continue
-            more = {"client_names": clients.NAMES} if kind is servers.MySQL else {}
             try:
-                plain = stack.enter_context(kind(folder, **more)).start()
-                secure = stack.enter_context(kind(folder, tls=tls, **more)).start()
+                plain = stack.enter_context(kind(folder)).start()
+                secure = stack.enter_context(kind(folder, tls=tls)).start()
                 pairs.append((plain, secure))
             except processes.Skipped as reason:
                 print(f"SKIPPED: server {kind.name}: {reason}")

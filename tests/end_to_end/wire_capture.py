@@ -173,10 +173,9 @@ def main():
         report.attempt("mysql_clear_password", refused_cleartext, report, options, pair,
                        authority.ca, folder)
         found = clients.ready(CLIENTS)
-        for kind, more in ((servers.MariaDB, {}),
-                           (servers.MySQL, {"client_names": clients.NAMES})):
+        for kind in (servers.MariaDB, servers.MySQL):
             try:
-                server = stack.enter_context(kind(folder, **more)).start().wait()
+                server = stack.enter_context(kind(folder)).start().wait()
             except processes.Skipped as reason:
                 print(f"SKIPPED: {reason}")
                 continue
