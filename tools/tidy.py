@@ -41,7 +41,7 @@ LAYERS = (
     (r"tls/.*\.cc", r".*", r'std|"tls/.*|<absl/.*|"absl/.*|<openssl/.*',
      "tls/ knows std, absl, tls/ and BoringSSL"),
     (r"proxy/.*", r'["<]openssl/.*', r"", "BoringSSL stops at the door of tls/"),
-    (r"proxy/(.*/)?session[^/]*",
+    (r"proxy/session/.*|proxy/session[^/]*",
      r"<(sys|net|netinet|arpa|linux)/.*|<(unistd|poll|fcntl|liburing)\.h>"
      r"|<(thread|mutex|chrono|fstream|iostream)>", r"",
      "a session is pure: no OS, clock or thread"),
