@@ -47,6 +47,21 @@ inline constexpr uint64_t kLingerMsMax = 1'000;
 // fixed costs small, and 1 MiB is passed on in less than a millisecond, so that others don't wait.
 inline constexpr int kDrainsPerTurnMax = 4;
 
+// Bulk. A side that brought kBulkBytesMin in one turn is no longer read by the Recv op, whose small
+// buffers cost a copy of 4 KiB each, but polled and read in large pieces (spliced, where nobody has to
+// see the bytes); one that brought less than kBulkBytesEnd when polled goes back. Splicing pays from
+// some 16 KiB on; the distance between the two keeps a side from going to and fro.
+inline constexpr size_t kBulkBytesMin = 64 * 1024;
+inline constexpr size_t kBulkBytesEnd = 16 * 1024;
+
+// Steps of TLS handshakes that one turn of the loop does, after the established sessions had theirs. A
+// step costs some 0.1 ms (ECDSA), so a storm of new connections delays nobody by more than this many.
+inline constexpr int kHandshakeStepsPerTurnMax = 4;
+
+// Bytes of a client's handshake that wait for their step: a ClientHello has a few hundred, with
+// post-quantum keys and tickets some KiB. Who sends more gets his step at once, and fails it.
+inline constexpr size_t kDeferredBytesMax = 64 * 1024;
+
 // Accept stopped for lack of file descriptors or memory: it is tried again after this pause. Armed at
 // once it would fail at once, and the worker would spin.
 inline constexpr uint64_t kAcceptPauseMs = 100;

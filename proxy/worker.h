@@ -49,6 +49,7 @@ class Worker {
   void Request(Order order);
   void Run();
   void Turn();
+  void StepHandshakes();
   void Dispatch(const Completion& completion);
   void OnAccept(const Completion& completion);
   void ArmAccept(uint32_t listener);

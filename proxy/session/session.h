@@ -105,6 +105,12 @@ class Session {
   // wants_read: whether bytes of that side are of use now. While false, stop reading there.
   bool wants_read(Side side) const;
 
+  // passes_through: bytes of both sides go on as they are, and nobody looks at them. Whoever owns the
+  // sockets may move them (splice) without Receive; End still has to be told.
+  bool passes_through() const {
+    return phase_ == Phase::kCommand && login_ == nullptr && tls_ == nullptr && !watches_commands();
+  }
+
   // End tells that `from` sent FIN. The other side is told, where that makes sense. `reset`: the
   // connection broke instead; nothing more can be sent there.
   void End(Side from, bool reset, Outboxes* out);
