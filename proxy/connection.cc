@@ -165,9 +165,10 @@ void Connection::OnDeadline() {
       if (links_[Side::kServer].connect_in_flight) {
         return ring().Cancel(Tag(Verb::kConnect, Side::kServer));
       }
-      session_.Refuse(CloseReason::kHandshakeTimeout,
-                      {1159, "08S01", "Got timeout reading communication packets during the log-in"},
-                      &bench_->outboxes);
+      session_.Refuse(
+          CloseReason::kHandshakeTimeout,
+          {1159, "08S01", "Got timeout reading communication packets during the log-in"},
+          &bench_->outboxes);
       break;
     case Stage::kCommand:
       session_.Close(CloseReason::kIdleTimeout, &bench_->outboxes);
@@ -225,8 +226,8 @@ void Connection::CloseIfQuiet() {
   const CloseReason reason = session_.reason();
   for (const Side side : kBothSides) {
     Link& link = links_[side];
-    const bool reset = reason == (side == Side::kClient ? CloseReason::kServerError
-                                                        : CloseReason::kClientError);
+    const bool reset =
+        reason == (side == Side::kClient ? CloseReason::kServerError : CloseReason::kClientError);
     DropPipe(side);
     if (link.fd >= 0) ring().Close(link.fd, reset);
     link.fd = -1;

@@ -1,15 +1,16 @@
 // Connection: a Session with its two sockets, their ops in flight, and its deadline.
 //
-// Bytes come in, the Session says what goes out, SendNow sends it; what a socket won't take waits in its
-// SendQueue, and while that is long the other side isn't read. There are three ways of reading a side:
+// Bytes come in, the Session says what goes out, SendNow sends it; what a socket won't take waits
+// in its SendQueue, and while that is long the other side isn't read. There are three ways of
+// reading a side:
 //
 //   Recv op   small messages, and whenever nothing is known. Idle connections hold no memory
 //   Drain     what the socket still held behind a full Recv, in one large read
-//   bulk      polled, then read in large pieces; spliced through a pipe where the Session passes bytes
-//             through unseen. Bytes that the other socket won't take stay in the pipe
+//   bulk      polled, then read in large pieces; spliced through a pipe where the Session passes
+//             bytes through unseen. Bytes that the other socket won't take stay in the pipe
 //
-// Closing is a join: BeginClose cancels the ops in flight, and the fds are closed and the Connection is
-// handed back (Workbench::finished) when the last of their completions has come.
+// Closing is a join: BeginClose cancels the ops in flight, and the fds are closed and the
+// Connection is handed back (Workbench::finished) when the last of their completions has come.
 #ifndef PROXY_CONNECTION_H_
 #define PROXY_CONNECTION_H_
 
@@ -60,8 +61,8 @@ class Connection {
   };
 
  public:
-  // id: unique in the process, for the log. client_fd is owned from here on. slot and generation tag
-  // its ops.
+  // id: unique in the process, for the log. client_fd is owned from here on. slot and generation
+  // tag its ops.
   Connection(Workbench* bench, uint64_t id, uint32_t slot, uint16_t generation, int client_fd);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -70,8 +71,8 @@ class Connection {
   // Start tries the first server and begins to read from the client.
   void Start();
   void OnCompletion(const Completion& completion);
-  // Drain reads in bulk, past the Recv op, what the socket still holds. Call with no completion of this
-  // batch unhandled.
+  // Drain reads in bulk, past the Recv op, what the socket still holds. Call with no completion of
+  // this batch unhandled.
   void Drain();
   // StepHandshake gives the Session the bytes of a TLS handshake that waited for their turn.
   void StepHandshake();
@@ -93,18 +94,18 @@ class Connection {
     bool send_poll_in_flight = false;  // POLLOUT: the queue or the pipe waits.
     bool read_poll_in_flight = false;  // POLLIN: bulk.
     bool connect_in_flight = false;
-    bool ended = false;        // The peer's FIN or an error was seen: nothing more to read.
-    bool broken = false;       // Nothing can be sent any more.
-    bool end_wanted = false;   // Send FIN once the queue is empty,
-    bool end_sent = false;     // which was done.
+    bool ended = false;       // The peer's FIN or an error was seen: nothing more to read.
+    bool broken = false;      // Nothing can be sent any more.
+    bool end_wanted = false;  // Send FIN once the queue is empty,
+    bool end_sent = false;    // which was done.
     bool drain_wanted = false;
     bool bulk = false;
     uint64_t bytes_received = 0;
-    uint64_t turn = 0;        // In which
-    size_t turn_bytes = 0;    // these were received.
-    SendQueue queue;          // Bytes for this side.
-    Pipe pipe;                // Bytes from this side,
-    size_t piped = 0;         // this many.
+    uint64_t turn = 0;      // In which
+    size_t turn_bytes = 0;  // these were received.
+    SendQueue queue;        // Bytes for this side.
+    Pipe pipe;              // Bytes from this side,
+    size_t piped = 0;       // this many.
 
     bool in_flight() const {
       return recv_in_flight || send_poll_in_flight || read_poll_in_flight || connect_in_flight;
@@ -132,8 +133,8 @@ class Connection {
 
   void Deliver(Side from, std::span<uint8_t> bytes);
   void DeliverEnd(Side from, bool reset);
-  // Settle ends every event: it runs what the session still has to do, arms or stops reading, counts,
-  // notices the end.
+  // Settle ends every event: it runs what the session still has to do, arms or stops reading,
+  // counts, notices the end.
   void Settle();
   void SendOutboxes(bool secret);
   void Send(Side to, const Outbox& outbox, bool secret);
@@ -172,8 +173,8 @@ class Connection {
   std::string client_text_;
   std::vector<uint8_t> deferred_;  // Of the client's TLS handshake.
   const uint64_t started_ms_;
-  uint64_t active_ms_;    // When bytes last came.
-  uint64_t stage_ms_;     // When the stage began.
+  uint64_t active_ms_;  // When bytes last came.
+  uint64_t stage_ms_;   // When the stage began.
   Stage stage_ = Stage::kLogin;
   uint16_t server_index_ = 0;
   bool login_counted_ = false;

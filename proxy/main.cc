@@ -63,7 +63,8 @@ void LogReady(const Config& config, const Foundation& foundation,
               const std::vector<Address>& addresses, const std::string& engine, int workers) {
   if (foundation.self_signed && foundation.tls != nullptr) {
     LogWarning(
-        "no tls_cert given: using a self-signed certificate made in memory; clients can't verify it");
+        "no tls_cert given: using a self-signed certificate made in memory; clients can't verify "
+        "it");
   }
   std::string servers;
   for (const ServerAddress& server : foundation.service.servers) {

@@ -20,8 +20,8 @@ struct Pipe {
 // One thread's pool.
 class PipePool {
  public:
-  // A pipe of 1 MiB passes what a socket has in one or two calls; under 64 KiB splicing costs more than
-  // copying. Each full one is 1 MiB of kernel memory, so their number is bounded.
+  // A pipe of 1 MiB passes what a socket has in one or two calls; under 64 KiB splicing costs more
+  // than copying. Each full one is 1 MiB of kernel memory, so their number is bounded.
   static constexpr size_t kPipeSize = 1 << 20;
   static constexpr size_t kPipeSizeMin = 64 * 1024;
   static constexpr size_t kPipesMax = 64;
@@ -31,8 +31,8 @@ class PipePool {
   PipePool(const PipePool&) = delete;
   PipePool& operator=(const PipePool&) = delete;
 
-  // Borrow hands out an empty pipe, or none (false) when there are too many, or when the kernel gives
-  // no more or only tiny ones (fs.pipe-user-pages-soft, file descriptors): then copy.
+  // Borrow hands out an empty pipe, or none (false) when there are too many, or when the kernel
+  // gives no more or only tiny ones (fs.pipe-user-pages-soft, file descriptors): then copy.
   Pipe Borrow();
   // Return takes it back. `empty`: nothing is left in it, so that it can serve again.
   void Return(Pipe pipe, bool empty);

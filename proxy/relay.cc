@@ -96,7 +96,8 @@ void Connection::PushPipe(Side from) {
   Link& link = links_[from];
   Link& to = links_[Other(from)];
   while (link.piped > 0) {
-    const int32_t moved = to.broken ? -EPIPE : ring().SpliceNow(link.pipe.read_fd, to.fd, link.piped);
+    const int32_t moved =
+        to.broken ? -EPIPE : ring().SpliceNow(link.pipe.read_fd, to.fd, link.piped);
     if (moved == -EAGAIN) break;
     if (moved <= 0) {
       Break(Other(from));
@@ -136,8 +137,8 @@ void Connection::Take(Side from, std::span<uint8_t> bytes) {
   Settle();
 }
 
-// A storm of TLS handshakes must not keep established sessions waiting: their steps are set aside, and
-// the worker does some after everything else of a turn.
+// A storm of TLS handshakes must not keep established sessions waiting: their steps are set aside,
+// and the worker does some after everything else of a turn.
 bool Connection::DeferHandshake(Side from, std::span<const uint8_t> bytes) {
   if (from != Side::kClient || service().session.tls == nullptr) return false;
   const Phase phase = session_.phase();
@@ -265,7 +266,8 @@ void Connection::AfterSend(Side to) {
   }
 }
 
-// Nothing can be sent to `side` any more. What it sent before may still be there: reading tells the end.
+// Nothing can be sent to `side` any more. What it sent before may still be there: reading tells
+// the end.
 void Connection::Break(Side side) {
   Link& link = links_[side];
   link.broken = true;
@@ -277,7 +279,8 @@ void Connection::Break(Side side) {
 bool Connection::WantsRead(Side side) const {
   const Link& link = links_[side];
   if (!link.connected || link.ended || link.piped > 0) return false;
-  // What a client sends after its close_notify, or once it was refused, is read and dropped until its
+  // What a client sends after its close_notify, or once it was refused, is read and dropped until
+  // its
   // FIN: closing on unread bytes would send a RST, which can overtake the ERR_Packet.
   if (side == Side::kClient && !session_.accepts(side)) return true;
   return session_.wants_read(side) && links_[Other(side)].queue.size() <= kQueueHighWater;

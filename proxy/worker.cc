@@ -224,8 +224,6 @@ void Worker::StopListening() {
   accept_in_flight_.clear();
 }
 
-bool Worker::quiet() const {
-  return obeyed_ != Order::kServe && listen_fds_.empty() && open_ == 0;
-}
+bool Worker::quiet() const { return obeyed_ != Order::kServe && listen_fds_.empty() && open_ == 0; }
 
 }  // namespace sallyport
