@@ -2,7 +2,44 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
 #include "tests/packet/bytes.h"
+
+// The heap of this program looks, on request, at what is in the blocks that go back to it.
+namespace {
+size_t watched_size = 0;  // Blocks of this size are looked at. 0: none.
+int freed_clean = 0;
+int freed_dirty = 0;
+void* watched_block = nullptr;
+}  // namespace
+
+void* operator new[](size_t size) {
+  void* block = std::malloc(size);
+  if (block == nullptr) {
+    std::abort();
+  }
+  if (watched_size != 0 && size == watched_size) {
+    watched_block = block;
+    std::memset(block, 0, size);  // Or an 's' of an earlier owner would do.
+  }
+  return block;
+}
+
+void operator delete[](void* block) noexcept {
+  if (block != nullptr && block == watched_block) {
+    const auto* bytes = static_cast<const uint8_t*>(block);
+    const bool clean =
+        std::none_of(bytes, bytes + watched_size, [](uint8_t b) { return b == 's'; });
+    (clean ? freed_clean : freed_dirty) += 1;
+    watched_block = nullptr;
+  }
+  std::free(block);
+}
+void operator delete[](void* block, size_t) noexcept { operator delete[](block); }
 
 namespace sallyport::packet {
 namespace {
@@ -139,6 +176,33 @@ TEST(Assembler, BeginsAnewAfterClearInAHeader) {
   EXPECT_TRUE(Cut(&assembler, Hex("05 00"), 1).empty());
   assembler.Clear();
   EXPECT_EQ(Cut(&assembler, Packet(1, "new"), 2), std::vector<Buffer>{Packet(1, "new")});
+}
+
+TEST(Assembler, WipesWhatItCollectedBeforeItFreesIt) {
+  const Buffer whole = Packet(1, std::string(995, 's'));
+  watched_size = whole.size();
+  freed_clean = 0;
+  freed_dirty = 0;
+  for (const size_t given : {size_t{500}, whole.size() - 1}) {
+    Assembler cut_off(kMax);
+    EXPECT_TRUE(Cut(&cut_off, Bytes(whole).first(given), 100).empty());
+  }
+  EXPECT_EQ(freed_clean, 2);
+  {
+    Assembler handed_out(kMax);
+    Cut(&handed_out, whole, 100);  // Its last call of Next let the packet go.
+    EXPECT_EQ(freed_clean, 3);
+    Buffer front = Exact(Bytes(whole).first(10));
+    Buffer back = Exact(Bytes(whole).subspan(10));
+    MutableBytes in(front);
+    MutableBytes packet;
+    ASSERT_EQ(handed_out.Next(&in, &packet), Assembler::Result::kNeedMore);
+    in = back;
+    ASSERT_EQ(handed_out.Next(&in, &packet), Assembler::Result::kPacket);
+  }
+  EXPECT_EQ(freed_clean, 4);
+  EXPECT_EQ(freed_dirty, 0);
+  watched_size = 0;
 }
 
 TEST(Assembler, CutsRandomStreamsInRandomPieces) {

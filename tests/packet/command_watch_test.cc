@@ -343,6 +343,17 @@ TEST_F(LargePayloads, OfLocalInfileWrapTheirSequenceIdsToo) {
   ExpectSeenInPieces(script);
 }
 
+// The one place where only the state tells: what follows has sequence_id 0 and is still data.
+TEST_F(LargePayloads, OfLocalInfileLeadBackToTheFileWhereSequenceIdsWrap) {
+  Script script;
+  script.Relayed(Packet(0, "\x03load data local infile"));
+  Large(&script, 254, kFill, 1, 0);
+  script.Relayed(Packet(0, kChangeUser));
+  script.Relayed(Packet(1, ""));
+  script.Taken(Packet(0, kChangeUser));
+  ExpectSeenInPieces(script);
+}
+
 TEST_F(LargePayloads, DoNotContinueOneByteBelow) {
   Script script;
   script.Relayed(Packet(0, Buffer(kPayloadLengthMax - 1, 0x03)));
