@@ -2,9 +2,11 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -93,7 +95,6 @@ int Serve(const CommandLine& command_line) {
   const int workers_wanted =
       config.workers > 0 ? config.workers
                          : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  RaiseFileLimit(config, workers_wanted);
 
   StartError error;
   Foundation foundation;
@@ -106,6 +107,7 @@ int Serve(const CommandLine& command_line) {
       !OpenListeners(config, foundation.service.tuning, workers_wanted, &fds, &addresses, &error)) {
     return Complain(command_line, error);
   }
+  RaiseFileLimit(config, workers_wanted);
 
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<const Stats*> stats;
@@ -157,6 +159,10 @@ int CheckConfig(const CommandLine& command_line) {
 }  // namespace sallyport
 
 int main(int argc, char** argv) {
+  // `bazel run` changes to a folder of its own; paths are meant from where it was called.
+  if (const char* called_from = std::getenv("BUILD_WORKING_DIRECTORY")) {
+    if (chdir(called_from) != 0) std::perror(called_from);
+  }
   using sallyport::CommandLine;
   const CommandLine command_line = sallyport::ParseCommandLine(argc, argv);
   switch (command_line.action) {
