@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <random>
 #include <thread>
 
@@ -26,6 +25,7 @@ constexpr uint64_t kStreamBytes = 12'000'000;
 constexpr uint32_t kConnections = 8;
 // More than a submission queue holds.
 constexpr uint32_t kFlood = 600;
+constexpr uint32_t kFloodSlot = 1000;
 
 using Random = std::minstd_rand;
 
@@ -65,8 +65,12 @@ class Stream {
 class Peer {
  public:
   Peer(int fd, uint64_t seed) : fd_(fd), seed_(seed), thread_([this] { Run(); }) {}
-  ~Peer() { thread_.join(); }
+  ~Peer() { Join(); }
 
+  void Join() {
+    if (thread_.joinable()) thread_.join();
+  }
+  // After Join: whether all came, in order, and how much of it.
   bool right() const { return right_; }
   uint64_t received() const { return received_; }
 
@@ -110,9 +114,9 @@ class Peer {
   const int fd_;
   const uint64_t seed_;
   uint64_t sent_ = 0;
-  std::atomic<uint64_t> received_ = 0;
+  uint64_t received_ = 0;
   bool end_seen_ = false;
-  std::atomic<bool> right_ = false;
+  bool right_ = false;
   std::thread thread_;
 };
 
@@ -133,6 +137,9 @@ class ByteOrderTest : public RingTest {
   };
 
   void Run(uint32_t seed);
+  void Begin(uint32_t seed);
+  void OnBatch(std::span<const Completion> batch);
+  void End();
   void ArmRecv(uint32_t slot);
   void OnLast(const Completion& completion);
   void Take(Connection* connection, std::span<const uint8_t> bytes);
@@ -142,6 +149,7 @@ class ByteOrderTest : public RingTest {
 
   Random random_;
   std::vector<Connection> connections_;
+  std::vector<std::unique_ptr<Peer>> peers_;
   std::vector<uint8_t> room_ = std::vector<uint8_t>(1 << 20);
   int ready_ = -1;  // An eventfd that is always readable.
   uint32_t flood_in_flight_ = 0;
@@ -223,14 +231,12 @@ void ByteOrderTest::Flood() {
   if (flood_in_flight_ > 0) return;
   ++floods_;
   flood_in_flight_ = kFlood;
-  for (uint32_t i = 0; i < kFlood; ++i) ring().Poll(ready_, POLLIN, PollTag(1000 + i));
+  for (uint32_t i = 0; i < kFlood; ++i) ring().Poll(ready_, POLLIN, PollTag(kFloodSlot + i));
 }
 
-void ByteOrderTest::Run(uint32_t seed) {
-  SCOPED_TRACE("seed " + std::to_string(seed));
+void ByteOrderTest::Begin(uint32_t seed) {
   random_.seed(seed);
   ready_ = Own(eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));
-  std::vector<std::unique_ptr<Peer>> peers;
   for (uint32_t i = 0; i < kConnections; ++i) {
     const Pair pair = i % 4 == 3 ? UnixPair() : TcpPair();
     // A test is no place for pacing.
@@ -238,55 +244,50 @@ void ByteOrderTest::Run(uint32_t seed) {
     ring().Tune(pair.ours, tuning);
     ring().Tune(pair.peer, tuning);
     connections_.push_back({.fd = pair.ours, .seed = uint64_t{seed} * 1000 + i});
-    peers.push_back(std::make_unique<Peer>(pair.peer, connections_[i].seed));
+    peers_.push_back(std::make_unique<Peer>(pair.peer, connections_[i].seed));
   }
   for (uint32_t i = 0; i < kConnections; ++i) {
     ArmRecv(i);
     Send(i);
   }
-  const auto done = [](const Connection& connection) { return connection.done(); };
-  const uint64_t deadline_ms = ring().now_ms() + 100'000;
-  while (!std::all_of(connections_.begin(), connections_.end(), done)) {
-    const std::span<const Completion> batch = ring().Wait(ring().now_ms() + 10'000);
-    // A test that failed doesn't go on: the peers would wait for each other.
-    if (HasFailure() || ring().now_ms() > deadline_ms) break;
-    // What ends is armed again before the batch's bytes are looked at: the bytes must stay.
-    for (const Completion& completion : batch) {
-      if (completion.tag.verb == Verb::kRecv && !completion.more) OnLast(completion);
-    }
-    if (Below(&random_, 10) == 0) Flood();
-    std::vector<uint32_t> writable;
-    for (const Completion& completion : batch) {
-      const uint32_t slot = completion.tag.slot;
-      if (completion.tag.verb == Verb::kPoll && slot >= 1000) {
-        --flood_in_flight_;
-      } else if (completion.tag.verb == Verb::kPoll) {
-        connections_[slot].poll_in_flight = false;
-        writable.push_back(slot);
-      } else if (completion.result > 0) {
-        Take(&connections_[slot], completion.data);
-        connections_[slot].drain = completion.more_data || Below(&random_, 4) == 0;
-        if (Below(&random_, 10) == 0) ring().Cancel(completion.tag);
-      }
-    }
-    for (const uint32_t slot : writable) Send(slot);
-    for (Connection& connection : connections_) {
-      if (connection.drain && !connection.end_seen) Drain(&connection);
-      connection.drain = false;
+}
+
+void ByteOrderTest::OnBatch(std::span<const Completion> batch) {
+  // What ends is armed again before the batch's bytes are looked at: the bytes must stay.
+  for (const Completion& completion : batch) {
+    if (completion.tag.verb == Verb::kRecv && !completion.more) OnLast(completion);
+  }
+  if (Below(&random_, 10) == 0) Flood();
+  std::vector<uint32_t> writable;
+  for (const Completion& completion : batch) {
+    const uint32_t slot = completion.tag.slot;
+    if (completion.tag.verb == Verb::kPoll && slot >= kFloodSlot) {
+      --flood_in_flight_;
+    } else if (completion.tag.verb == Verb::kPoll) {
+      connections_[slot].poll_in_flight = false;
+      writable.push_back(slot);
+    } else if (completion.result > 0) {
+      Take(&connections_[slot], completion.data);
+      connections_[slot].drain = completion.more_data || Below(&random_, 4) == 0;
+      if (Below(&random_, 10) == 0) ring().Cancel(completion.tag);
     }
   }
+  for (const uint32_t slot : writable) Send(slot);
+  for (Connection& connection : connections_) {
+    if (connection.drain && !connection.end_seen) Drain(&connection);
+    connection.drain = false;
+  }
+}
+
+void ByteOrderTest::End() {
   for (const Connection& connection : connections_) {
     EXPECT_EQ(connection.received, kStreamBytes) << "stream " << connection.seed;
     // Lets a peer that waits for more go.
     if (!connection.done()) shutdown(connection.fd, SHUT_RDWR);
   }
-  for (const std::unique_ptr<Peer>& peer : peers) {
-    // Joined here, before its result is looked at.
-    const Peer* const at = peer.get();
-    while (!HasFailure() && !at->right() && ring().now_ms() < deadline_ms) {
-      ring().Wait(ring().now_ms() + 10);
-    }
-    EXPECT_TRUE(at->right()) << at->received();
+  for (const std::unique_ptr<Peer>& peer : peers_) {
+    peer->Join();
+    EXPECT_TRUE(peer->right()) << peer->received();
   }
   printf("drains %zu (%zu bytes), not allowed %zu, -ENOBUFS %zu, cancelled %zu, floods %zu\n",
          drains_, drained_, refusals_, starved_, cancels_, floods_);
@@ -298,6 +299,19 @@ void ByteOrderTest::Run(uint32_t seed) {
     EXPECT_GT(refusals_, 10u);
     EXPECT_GT(starved_, 10u);
   }
+}
+
+void ByteOrderTest::Run(uint32_t seed) {
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  Begin(seed);
+  const auto done = [](const Connection& connection) { return connection.done(); };
+  const uint64_t deadline_ms = ring().now_ms() + 100'000;
+  // After a failure it doesn't go on: the peers would wait for each other.
+  while (!HasFailure() && ring().now_ms() < deadline_ms &&
+         !std::all_of(connections_.begin(), connections_.end(), done)) {
+    OnBatch(ring().Wait(ring().now_ms() + 10'000));
+  }
+  End();
 }
 
 TEST_P(ByteOrderTest, HoldsSeed1) { Run(1); }
