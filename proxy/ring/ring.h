@@ -45,10 +45,10 @@ constexpr OpTag FromUserData(uint64_t user_data) { return std::bit_cast<OpTag>(u
 
 struct Completion {
   OpTag tag;
-  int32_t result = 0;       // Accept: the new fd. Recv: bytes, 0 at the end. Poll: revents.
-  bool more = false;        // The op is still in flight: more completions follow.
-  bool more_data = false;   // Recv: the socket probably holds more than `data`.
-  std::span<uint8_t> data;  // Recv: at most kRecvBytesMax bytes, editable, until the next Wait.
+  int32_t result = 0;         // Accept: the new fd. Recv: bytes, 0 at the end. Poll: revents.
+  bool more = false;          // The op is still in flight: more completions follow.
+  bool more_data = false;     // Recv: the socket probably holds more than `data`.
+  std::span<uint8_t> data{};  // Recv: at most kRecvBytesMax bytes, editable, until the next Wait.
 };
 
 // What every connected TCP socket gets; ignored for unix sockets.
@@ -56,8 +56,8 @@ struct SocketTuning {
   int keepalive_idle_s = 0;      // 0: no keepalive.
   int keepalive_interval_s = 0;  // 0: the sysctl's, as for keepalive_count.
   int keepalive_count = 0;
-  int user_timeout_ms = 0;         // TCP_USER_TIMEOUT; 0: the kernel's own.
-  std::string congestion_control;  // TCP_CONGESTION, such as "cubic"; empty: the sysctl's.
+  int user_timeout_ms = 0;           // TCP_USER_TIMEOUT; 0: the kernel's own.
+  std::string congestion_control{};  // TCP_CONGESTION, such as "cubic"; empty: the sysctl's.
 };
 
 // One Ring belongs to one thread: the one that calls Start, everything after, and the destructor.
