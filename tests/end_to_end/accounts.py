@@ -32,6 +32,10 @@ class Account:
 # 213 bytes and the NUL behind them are the most that one RSA-2048 OAEP block can hold.
 LONG_PASSWORD = ("Long-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 6)[:213]
 
+# Each has an account for its cold log-in.
+CLIENT_NAMES = ("mariadb", "mysql", "mysql-zlib", "mysql-zstd", "pymysql", "node-mysql2",
+                "node-mariadb", "php", "perl", "ruby", "connector-j", "go")
+
 SHA2 = "WITH caching_sha2_password BY '{password}'"
 
 
@@ -53,10 +57,10 @@ def mariadb_accounts():
     ]
 
 
-def mysql_accounts(client_names):
+def mysql_accounts():
     cold = [Account(cold_user(name), SHA2, f"Cold-Sesame-{number}-81", "caching_sha2, cold",
                     cold=True)
-            for number, name in enumerate(client_names)]
+            for number, name in enumerate(CLIENT_NAMES)]
     return cold + [
         Account("warm", SHA2, "Warm-Sesame-82", "caching_sha2, warm"),
         Account("sha256", "WITH sha256_password BY '{password}'", "Older-Sesame-83",

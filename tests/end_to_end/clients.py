@@ -6,12 +6,16 @@ import os
 import shutil
 import subprocess
 
+import accounts
 import processes
 import servers
 
 HERE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "clients")
 CONNECTOR_J = "/usr/share/java/mariadb-java-client.jar"
 GO_DRIVER = "/usr/share/gocode/src/github.com/go-sql-driver/mysql"
+
+# -S -E: it needs nothing but the standard library, and so starts faster.
+COMMAND_LINE = ["/usr/bin/python3", "-S", "-E", os.path.join(HERE, "command_line.py")]
 
 BASIC = ("login", "read", "write", "wrong_password")
 
@@ -66,14 +70,13 @@ def _pymysql():
 
 def _mariadb_command_line():
     _need("mariadb")
-    return ["/usr/bin/python3", os.path.join(HERE, "command_line.py"), "mariadb"]
+    return [*COMMAND_LINE, "mariadb"]
 
 
 def _mysql_command_line(*options):
     def prepare():
         root = servers.mysql_root()
-        return ["/usr/bin/python3", os.path.join(HERE, "command_line.py"),
-                *servers.mysql_program(root, "mysql"), "--",
+        return [*COMMAND_LINE, *servers.mysql_program(root, "mysql"), "--",
                 f"--plugin-dir={root}/usr/lib/mysql/plugin", *options]
     return prepare
 
@@ -172,7 +175,8 @@ CLIENTS = [
     Client("go", "go-sql-driver", _go, INFILE),
 ]
 
-NAMES = [client.name for client in CLIENTS]
+NAMES = accounts.CLIENT_NAMES
+assert NAMES == tuple(client.name for client in CLIENTS)
 
 
 def ready(names=None):

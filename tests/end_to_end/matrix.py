@@ -62,6 +62,14 @@ class Room:
         return self.secure if way == "direct TLS" else self.plain
 
 
+def is_asked(account, operation, way):
+    """Whether there is anything to learn from this run."""
+    if account.unix_only:
+        return way in ("direct plaintext", "proxied unix")
+    # Behind the log-in, the ways to a server differ no more, but TLS from plaintext.
+    return operation == "login" or way not in ("direct TLS", "proxied unix")
+
+
 def jobs_for(room, client, options):
     """All runs of one client on one server, in an order that keeps a cold account cold."""
     name = room.plain.name
@@ -83,11 +91,8 @@ def jobs_for(room, client, options):
             operations = ["login", "change_user"]
         for operation in operations:
             for way in ways:
-                if (way == "proxied unix") != account.unix_only and way != "direct plaintext":
-                    if way == "proxied unix" and operation == "login":
-                        yield Job(name, client, account, operation, way)
-                    continue
-                yield Job(name, client, account, operation, way)
+                if is_asked(account, operation, way):
+                    yield Job(name, client, account, operation, way)
 
 
 def run(room, job, ca):
@@ -113,7 +118,18 @@ def run(room, job, ca):
 
 
 def run_client(room, client, options, ca):
-    return [(job, *run(room, job, ca)) for job in jobs_for(room, client, options)]
+    """All runs of one client on one server. What no direct way can do is not asked of a proxy,
+    unless it is REQUIRE SSL, where the answer must be the server's own."""
+    results, can = [], set()
+    for job in jobs_for(room, client, options):
+        what = (job.account.user, job.operation)
+        if job.way.startswith("proxied") and what not in can and job.account.user != "must_ssl":
+            continue
+        ok, text = run(room, job, ca)
+        if ok:
+            can.add(what)
+        results.append((job, ok, text))
+    return results
 
 
 def run_all(rooms, found, options, ca):
@@ -219,10 +235,9 @@ def open_rooms(options, folder, authority):
         for kind in (servers.MariaDB, servers.MySQL):
             if options.server and kind.name not in options.server:
                 continue
-            more = {"client_names": clients.NAMES} if kind is servers.MySQL else {}
             try:
-                plain = stack.enter_context(kind(folder, **more)).start()
-                secure = stack.enter_context(kind(folder, tls=tls, **more)).start()
+                plain = stack.enter_context(kind(folder)).start()
+                secure = stack.enter_context(kind(folder, tls=tls)).start()
                 pairs.append((plain, secure))
             except processes.Skipped as reason:
                 print(f"SKIPPED: server {kind.name}: {reason}")

@@ -124,5 +124,5 @@ class Proxy:
 
     def __exit__(self, error_type, *_error):
         self.stop(5)
-        if error_type:
+        if error_type and issubclass(error_type, Exception):
             print("the proxy said, at the end:", *self.lines[-30:], sep="\n  ")

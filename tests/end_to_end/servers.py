@@ -197,9 +197,8 @@ class MariaDB(Server):
 class MySQL(Server):
     name = "mysql"
 
-    def __init__(self, folder, client_names=(), **options):
+    def __init__(self, folder, **options):
         super().__init__(folder, **options)
-        self.client_names = client_names
         self.root = mysql_root()
 
     def version(self):
@@ -207,7 +206,7 @@ class MySQL(Server):
                               capture_output=True, text=True, check=True).stdout
 
     def accounts(self):
-        return accounts.mysql_accounts(self.client_names)
+        return accounts.mysql_accounts()
 
     def set_up_sql(self):
         return "INSTALL PLUGIN auth_socket SONAME 'auth_socket.so';\n" + super().set_up_sql()
