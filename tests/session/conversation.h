@@ -107,8 +107,8 @@ class Conversation {
   Session& session() { return *session_; }
   const Setup& setup() const { return setup_; }
   bool on_tls() const { return tls_ != nullptr; }
-  // bytes that are held in the session's memory at most: what was taken and not passed on.
-  bool failed() const { return failed_; }
+  // client_wire is all that went to the client since it asked for TLS.
+  const std::string& client_wire() const { return client_wire_; }
   Way way() const { return way_; }
 
  private:
