@@ -1,10 +1,10 @@
-"""Compiler flags that .bazelrc cannot give: those for our own code, and those that depend on the build.
+"""Compiler flags that .bazelrc cannot give: for our own code, or depending on the build.
 
-Flags that every object gets whatever the build (-fPIE, -fstack-protector-strong) are in .bazelrc.
+Flags that every object gets whatever the build (-fstack-protector-strong) are in .bazelrc.
 """
 
-# For BoringSSL and for us. Fortify is off outside -c opt: glibc warns when nothing is optimised, and
-# its checks would hide what a sanitizer is there to report.
+# For BoringSSL and for us. Fortify is off outside -c opt: glibc warns when nothing is optimised,
+# and its checks would hide what a sanitizer is there to report.
 HARDENING_COPTS = select({
     "@sallyport//tools/bazel:opt": ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"],
     "//conditions:default": ["-U_FORTIFY_SOURCE"],
