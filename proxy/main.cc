@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "proxy/admin/admin.h"
 #include "proxy/config/command_line.h"
 #include "proxy/log/log.h"
 #include "proxy/start.h"
@@ -121,24 +120,12 @@ int Serve(const CommandLine& command_line) {
     workers.push_back(std::move(worker));
   }
 
-  std::unique_ptr<Admin> admin;
-  if (!config.admin.empty()) {
-    absl::StatusOr<std::unique_ptr<Admin>> started = Admin::Start(config.admin, stats);
-    if (!started.ok()) {
-      DrainAndStop(signals, 0, workers);
-      return Complain(command_line, {"admin", std::string(started.status().message()), false});
-    }
-    admin = *std::move(started);
-    LogInfo("admin on " + admin->address());
-  }
   LogReady(config, foundation, addresses, engine, workers_wanted);
 
   int signal_number = 0;
   sigwait(&signals, &signal_number);
   LogInfo(Line("stopping").Add("signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
-  if (admin != nullptr) admin->SetStopping();
   DrainAndStop(signals, config.shutdown_timeout_ms, workers);
-  admin.reset();
   LogInfo("stopped");
   StopLog();
   return 0;

@@ -2,12 +2,15 @@
 #ifndef PROXY_ADMIN_ADMIN_H_
 #define PROXY_ADMIN_ADMIN_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "proxy/admin/http_server.h"
+#include "proxy/admin/metrics.h"
 #include "proxy/stats.h"
 
 namespace sallyport {
@@ -39,11 +42,13 @@ class Admin {
   void Stop();
 
  private:
-  class Server;  // Names the HTTP library, so that nobody else has to.
+  explicit Admin(std::vector<const Stats*> workers);
 
-  explicit Admin(std::unique_ptr<Server> server);
+  HttpReply Answer(std::string_view method, std::string_view path) const;
 
-  std::unique_ptr<Server> server_;
+  const Metrics metrics_;
+  std::atomic<bool> stopping_{false};
+  std::unique_ptr<HttpServer> server_;  // Last: its thread uses what stands above.
 };
 
 }  // namespace sallyport

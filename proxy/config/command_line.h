@@ -1,4 +1,5 @@
-// The command line and the configuration file: text in, a checked Config or one line of complaint out.
+// The command line and the configuration file: text in, a checked Config or one line of complaint
+// out.
 #ifndef PROXY_CONFIG_COMMAND_LINE_H_
 #define PROXY_CONFIG_COMMAND_LINE_H_
 
@@ -41,7 +42,8 @@ struct CommandLine {
   // "sallyport: sallyport.toml:3: tls_cert: ...", "sallyport: --tls_cert: ...".
   std::string Complaint(std::string_view option, std::string_view what) const;
 
-  // By option, the place of its value as Complaint names it. Options at their default are not in it.
+  // By option, the place of its value as Complaint names it. Options at their default are not in
+  // it.
   std::map<std::string, std::string, std::less<>> places;
 };
 

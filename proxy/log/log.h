@@ -27,8 +27,8 @@ void StartLog(std::string_view level);
 void StopLog();
 
 // Any thread, never blocks on the writing: where lines come faster than they can be written, the
-// oldest waiting are dropped, and a line says how many. Control bytes in `text` are escaped, so that
-// it stays one line whatever it holds.
+// oldest waiting are dropped, and a line says how many. Control bytes in `text` are escaped, so
+// that it stays one line whatever it holds.
 void LogDebug(std::string_view text);
 void LogInfo(std::string_view text);
 void LogWarning(std::string_view text);
@@ -37,11 +37,11 @@ void LogError(std::string_view text);
 // LogLinesDropped counts the lines dropped since the process began.
 uint64_t LogLinesDropped();
 
-// Line builds `event key=value key=value`. A value is quoted and escaped where it holds anything but
-// printable ASCII, or a space, quote, backslash or '=', or is empty: what a client or a server made
-// up (a user name, an error message) can neither end the line nor pass for another key. Bytes over
-// 127 are escaped too, because nothing tells their character set. Values are cut after 256 bytes
-// (the cut shows as "..." behind the closing quote).
+// Line builds `event key=value key=value`. A value is quoted and escaped where it holds anything
+// but printable ASCII, or a space, quote, backslash or '=', or is empty: what a client or a server
+// made up (a user name, an error message) can neither end the line nor pass for another key. Bytes
+// over 127 are escaped too, because nothing tells their character set. Values are cut after 256
+// bytes (the cut shows as "..." behind the closing quote).
 class Line {
  public:
   explicit Line(std::string_view event) : text_(event) {}

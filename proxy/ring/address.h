@@ -24,7 +24,8 @@ class Address {
   bool is_unix() const { return family() == AF_UNIX; }
   int port() const;  // 0 for a unix socket.
 
-  // ToString: "127.0.0.1:3306", "[::1]:3306", "unix:/run/mysqld/mysqld.sock", "unix:" (unnamed), "-".
+  // ToString: "127.0.0.1:3306", "[::1]:3306", "unix:/run/mysqld/mysqld.sock", "unix:@abstract",
+  // "unix:" (unnamed), "-" (no address).
   std::string ToString() const;
 
  private:
@@ -32,9 +33,10 @@ class Address {
   socklen_t size_ = 0;
 };
 
-// ResolveAddress reads "host:port", "[v6]:port", ":port" (all interfaces) or "unix:/path", and looks
-// names up (getaddrinfo: it blocks; for start-up only). Every address of the name, in the resolver's
-// order. kInvalidArgument says what is wrong with `text`, kUnavailable that the name has no address.
+// ResolveAddress reads "host:port", "[v6]:port", ":port" (all interfaces: 0.0.0.0 and, where the
+// kernel has IPv6, [::]), "unix:/path" or "unix:@abstract", and looks names up (getaddrinfo: it
+// blocks; for start-up only). Every address of the name, in the resolver's order. kInvalidArgument
+// says what is wrong with `text`, kUnavailable that the name has no address.
 absl::StatusOr<std::vector<Address>> ResolveAddress(std::string_view text);
 
 }  // namespace sallyport

@@ -1,12 +1,15 @@
 // Ring: the OS seam. All I/O of a worker goes through these verbs, and nothing above knows whether
 // io_uring, epoll or a simulation answers.
 //
-// Two kinds of verb. Ops (Accept Connect Recv Poll) are submitted with an OpTag and complete later, in
-// Wait. The *Now verbs and the rest act at once and never block. Results are counts or -errno, as
-// io_uring's `res`.
+// Two kinds of verb. Ops (Accept Connect Recv Poll) are submitted with an OpTag and complete later,
+// in Wait. The *Now verbs and the rest act at once and never block. Results are counts or -errno,
+// as io_uring's `res`.
 //
 // An op is in flight from its submission until its last completion (`more` false). Memory and file
 // descriptors that an op names must stay until then. Only Connect names memory of the caller.
+//
+// A file descriptor that an op or a *Now verb named is closed by Close, never by close(2): an
+// engine may remember things about it.
 #ifndef PROXY_RING_RING_H_
 #define PROXY_RING_RING_H_
 
@@ -42,21 +45,24 @@ constexpr OpTag FromUserData(uint64_t user_data) { return std::bit_cast<OpTag>(u
 
 struct Completion {
   OpTag tag;
-  int32_t result = 0;             // Accept: the new fd. Recv: bytes, 0 at the end. Poll: revents.
-  bool more = false;              // The op is still in flight: more completions follow.
-  bool more_data = false;         // Recv: the socket probably holds more than `data`.
-  std::span<uint8_t> data;        // Recv: the bytes, editable; valid until the next Wait.
+  int32_t result = 0;       // Accept: the new fd. Recv: bytes, 0 at the end. Poll: revents.
+  bool more = false;        // The op is still in flight: more completions follow.
+  bool more_data = false;   // Recv: the socket probably holds more than `data`.
+  std::span<uint8_t> data;  // Recv: at most kRecvBytesMax bytes, editable, until the next Wait.
 };
 
 // What every connected TCP socket gets; ignored for unix sockets.
 struct SocketTuning {
-  int keepalive_idle_s = 0;       // 0: no keepalive.
-  int keepalive_interval_s = 0;
+  int keepalive_idle_s = 0;      // 0: no keepalive.
+  int keepalive_interval_s = 0;  // 0: the sysctl's, as for keepalive_count.
   int keepalive_count = 0;
-  int user_timeout_ms = 0;        // TCP_USER_TIMEOUT; 0: the kernel's own.
+  int user_timeout_ms = 0;         // TCP_USER_TIMEOUT; 0: the kernel's own.
+  std::string congestion_control;  // TCP_CONGESTION, such as "cubic"; empty: the sysctl's.
 };
 
-// One Ring belongs to one thread: the one that calls Start and everything after.
+// One Ring belongs to one thread: the one that calls Start, everything after, and the destructor.
+// The destructor ends what is in flight and closes connections that were accepted and never handed
+// out; every other fd stays the caller's.
 class Ring {
  public:
   virtual ~Ring() = default;
@@ -69,18 +75,23 @@ class Ring {
   // --- Ops. REQUIRES, for all: no op with an equal tag is in flight.
 
   // Accept (multishot) takes connections from a listening socket until cancelled; each new fd is
-  // non-blocking and close-on-exec. It may end by itself after an error (-EMFILE, ...): `more` tells.
+  // non-blocking and close-on-exec. Any error ends it, and it may end after a connection: `more`
+  // tells. Arm it again, but after a pause for what lasts (-EMFILE -ENFILE -ENOBUFS -ENOMEM): armed
+  // at once it fails at once.
   virtual void Accept(int fd, OpTag tag) = 0;
 
-  // Connect starts a connection on a fresh socket of OpenSocket. `address` must stay until completion.
+  // Connect starts a connection on a fresh socket of OpenSocket: 0 or -errno. `address` must stay
+  // until completion. -EAGAIN: the backlog of a unix socket is full.
   virtual void Connect(int fd, const Address* address, OpTag tag) = 0;
 
-  // Recv (multishot) delivers bytes as they come, into memory that the ring owns and shares between all
-  // connections: an idle connection holds none. It ends with result 0 at end of stream, -errno on a
-  // failure, -ENOBUFS when the shared memory ran out (arm it again: data is not lost), -ECANCELED.
+  // Recv (multishot) delivers bytes as they come, into memory that the ring owns and shares between
+  // all connections: an idle connection holds none. It ends with result 0 at end of stream, -errno
+  // on a failure, -ECANCELED, -ENOBUFS when the shared memory ran out (arm it again: data is not
+  // lost); and it may end after bytes (`more` false, result positive: arm it again).
   virtual void Recv(int fd, OpTag tag) = 0;
 
-  // Poll (one shot) completes with revents once one of `events` (POLLIN, POLLOUT) or an error is there.
+  // Poll (one shot) completes with revents once one of `events` (POLLIN, POLLOUT) or an error
+  // (POLLERR, POLLHUP) is there. A peer that has only ended its own stream is no error.
   virtual void Poll(int fd, uint32_t events, OpTag tag) = 0;
 
   // Cancel asks that the op with this tag end. Its last completion still comes in a later Wait:
@@ -89,20 +100,25 @@ class Ring {
 
   // --- Verbs that act at once.
 
-  // OpenSocket makes a non-blocking, close-on-exec stream socket for `address`' family: fd or -errno.
+  // OpenSocket makes a non-blocking, close-on-exec stream socket for `address`' family: fd or
+  // -errno.
   virtual int OpenSocket(const Address& address) = 0;
-  // Tune sets TCP_NODELAY and `tuning`. A socket that refuses an option goes on without it.
+  // Tune sets TCP_NODELAY and `tuning`. A socket that refuses an option goes on without it. What is
+  // set on a listening socket is inherited by the connections it accepts.
   virtual void Tune(int fd, const SocketTuning& tuning) = 0;
   virtual Address PeerAddress(int fd) = 0;
 
   // RecvNow reads what is there: bytes, 0 at the end of stream, -EAGAIN when nothing is there.
-  // Byte order against a Recv in flight on the same fd: legal only while no completion of it from the
-  // current batch is unhandled, and only when it was armed before the last Wait (DrainAllowed).
+  // REQUIRES: !room.empty(). While a Recv is in flight on fd, its bytes come in order only if no
+  // completion of that Recv in the current batch is unhandled, and DrainAllowed(fd).
   virtual int32_t RecvNow(int fd, std::span<uint8_t> room) = 0;
+  // DrainAllowed: the ring has taken no byte from fd that it has not handed out in a batch. Ask
+  // right before RecvNow: any op submitted since may have changed the answer. No: leave the bytes
+  // to Recv, they come in a later batch.
   virtual bool DrainAllowed(int fd) = 0;
 
-  // SendNow sends from the front of `parts` as much as the socket takes: bytes or -EAGAIN, -EPIPE, ...
-  // It raises no SIGPIPE.
+  // SendNow sends from the front of `parts` as much as the socket takes: bytes, -EAGAIN, -EPIPE and
+  // so on. It raises no SIGPIPE.
   virtual int32_t SendNow(int fd, std::span<const iovec> parts) = 0;
 
   // ShutdownSend sends FIN. Errors (the peer is gone already) don't matter and aren't told.
@@ -112,9 +128,10 @@ class Ring {
 
   // --- The loop.
 
-  // Wait submits what was asked for, blocks until a completion is there or `deadline_ms` (of now_ms's
-  // clock; UINT64_MAX: no deadline) has passed, and returns a batch, empty at the deadline or after a
-  // signal. The batch and its data live until the next Wait.
+  // Wait submits what was asked for, blocks until a completion is there or `deadline_ms` (of
+  // now_ms's clock; UINT64_MAX: no deadline) has passed, and returns a batch. It is empty at the
+  // deadline, after a signal, and now and then for reasons of the engine. A deadline in the past
+  // polls. The batch and its data live until the next Wait.
   virtual std::span<const Completion> Wait(uint64_t deadline_ms) = 0;
   // now_ms is CLOCK_MONOTONIC in milliseconds as read at the end of the last Wait (or Start).
   virtual uint64_t now_ms() const = 0;
@@ -124,18 +141,23 @@ class Ring {
 // Shared receive memory: small enough to stay in the L2 cache, large enough for a batch.
 inline constexpr size_t kRecvBufferSize = 4096;
 inline constexpr size_t kRecvBufferCount = 64;
+// What one completion of Recv holds at most: neighbouring buffers of one stream come as one span.
+inline constexpr size_t kRecvBytesMax = kRecvBufferSize * kRecvBufferCount;
 // Completions that one Wait hands out at most, so that one turn of the loop stays bounded.
 inline constexpr size_t kCompletionsPerWaitMax = 256;
 
-// ProbeIoUring says whether this kernel and this process's seccomp filter and sysctls allow the ring
-// that MakeUringRing makes; if not, the likely cause in words for the log ("io_uring_setup: Operation
-// not permitted (seccomp filter of a container, or sysctl kernel.io_uring_disabled)").
+// ProbeIoUring says whether this kernel, this process's seccomp filter and the sysctls allow the
+// ring that MakeUringRing makes, by making one and using it; if not, the likely cause in words for
+// the log: "io_uring_setup: Operation not permitted (seccomp filter of a container, or sysctl
+// kernel.io_uring_disabled)".
 absl::Status ProbeIoUring();
 std::unique_ptr<Ring> MakeUringRing();
 std::unique_ptr<Ring> MakeEpollRing();
 
-// Listen makes a listening TCP or unix socket with SO_REUSEADDR, SO_REUSEPORT (TCP) and IPV6_V6ONLY as
-// fits: non-blocking, close-on-exec. The status names the address and the reason.
+// Listen makes a listening TCP or unix socket: non-blocking, close-on-exec. TCP: SO_REUSEADDR,
+// SO_REUSEPORT, and IPV6_V6ONLY so that [::] and 0.0.0.0 don't collide. Unix: a socket file that
+// nobody listens on (its owner crashed) is replaced; one in use, or a file that is no socket, is
+// left alone and told. The status names the address and the reason.
 absl::StatusOr<int> Listen(const Address& address, int backlog);
 // LocalAddress of a socket: tells the port that port 0 became.
 Address LocalAddress(int fd);

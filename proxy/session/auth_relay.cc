@@ -51,12 +51,7 @@ tls::Secret WithFinalNul(packet::Bytes password) {
 }  // namespace
 
 AuthRelay::AuthRelay(const AuthPolicy& policy, const packet::Nonce& nonce, bool multi_factor)
-    : policy_(policy),
-      mode_(policy.client_secure == policy.server_secure ? Mode::kRelay
-            : policy.client_secure                       ? Mode::kMediate
-                                                         : Mode::kOwnKey),
-      multi_factor_(multi_factor),
-      nonce_(nonce) {}
+    : policy_(policy), multi_factor_(multi_factor), nonce_(nonce) {}
 
 AuthAction AuthRelay::FromLogin(std::string_view auth_plugin_name,
                                 packet::MutableBytes auth_response) {
@@ -65,7 +60,7 @@ AuthAction AuthRelay::FromLogin(std::string_view auth_plugin_name,
     tls::Wipe(auth_response);
     return RefuseSecret();
   }
-  if (mode_ == Mode::kMediate) {
+  if (mode() == Mode::kMediate) {
     if (kind_ == PluginKind::kCachingSha2 && !IsScramble(auth_response)) {
       tls::Wipe(auth_response);
       return BadHandshake("the auth_response of caching_sha2_password is no scramble");
@@ -75,13 +70,6 @@ AuthAction AuthRelay::FromLogin(std::string_view auth_plugin_name,
         !IsByte(auth_response, packet::kSha256RequestPublicKey)) {
       return SendServerPublicKeyRequest(auth_response, Kind::kForwardWith);
     }
-  }
-  if (mode_ == Mode::kOwnKey && kind_ == PluginKind::kSha256 && !IsEmptyPassword(auth_response)) {
-    if (!IsByte(auth_response, packet::kSha256RequestPublicKey)) {
-      return CiphertextFromClient(auth_response, Kind::kForwardWith);
-    }
-    step_ = Step::kCiphertextLogin;
-    return SendOwnKey(Kind::kHoldLogin);
   }
   return Forward();
 }
@@ -118,18 +106,17 @@ AuthAction AuthRelay::SwitchPlugin(packet::Bytes payload) {
   // The client would send the secret to us alone, but for nothing: say so at once.
   if (SecretMustNotPass()) return RefuseSecret();
   step_ = Step::kRelay;
-  if (kind_ == PluginKind::kSha256 && mode_ == Mode::kMediate) step_ = Step::kPassword;
-  if (kind_ == PluginKind::kSha256 && mode_ == Mode::kOwnKey) step_ = Step::kKeyRequest;
+  if (kind_ == PluginKind::kSha256 && mode() == Mode::kMediate) step_ = Step::kPassword;
   return Forward();
 }
 
 AuthAction AuthRelay::PluginDataFromServer(packet::Bytes payload) {
   const packet::Bytes data = packet::PluginData(payload);
   if (step_ == Step::kServerKey) return SendEncryptedPassword(data);
-  if (kind_ != PluginKind::kCachingSha2 || mode_ == Mode::kRelay) return Forward();
+  if (kind_ != PluginKind::kCachingSha2 || mode() == Mode::kRelay) return Forward();
   if (IsByte(data, packet::kCachingSha2FastAuthSuccess)) client_turn_ = false;
   if (IsByte(data, packet::kCachingSha2PerformFullAuthentication)) {
-    step_ = mode_ == Mode::kMediate ? Step::kPassword : Step::kKeyRequest;
+    step_ = mode() == Mode::kMediate ? Step::kPassword : Step::kKeyRequest;
   }
   return Forward();
 }
@@ -148,14 +135,12 @@ AuthAction AuthRelay::FromClient(packet::MutableBytes payload) {
     case Step::kKeyRequest:
       return KeyRequestFromClient(payload);
     case Step::kCiphertext:
-      return CiphertextFromClient(payload, Kind::kSendToServer);
-    case Step::kCiphertextLogin:
-      return CiphertextFromClient(payload, Kind::kReleaseLogin);
+      return CiphertextFromClient(payload);
     case Step::kRelay:
       break;
   }
   // What a client says unasked under a plugin that can carry a password stays here.
-  if (mode_ == Mode::kMediate && kind_ == PluginKind::kCachingSha2 &&
+  if (mode() == Mode::kMediate && kind_ == PluginKind::kCachingSha2 &&
       (!client_turn || !IsScramble(payload))) {
     tls::Wipe(payload);
     return BadHandshake("the answer under caching_sha2_password is no scramble");
@@ -212,20 +197,13 @@ AuthAction AuthRelay::SendEncryptedPassword(packet::Bytes public_key_pem) {
 }
 
 AuthAction AuthRelay::KeyRequestFromClient(packet::Bytes payload) {
-  const bool sha256 = kind_ == PluginKind::kSha256;
-  if (sha256 && IsEmptyPassword(payload)) {
-    step_ = Step::kRelay;
-    return Forward();
-  }
-  if (!IsByte(payload, sha256 ? packet::kSha256RequestPublicKey
-                              : packet::kCachingSha2RequestPublicKey)) {
-    return CiphertextFromClient(payload, Kind::kSendToServer);
-  }
+  // A client that brought a key along doesn't ask: its ciphertext comes at once.
+  if (!IsByte(payload, packet::kCachingSha2RequestPublicKey)) return CiphertextFromClient(payload);
   step_ = Step::kCiphertext;
-  return SendOwnKey(Kind::kSendToClient);
+  return SendOwnKey();
 }
 
-AuthAction AuthRelay::SendOwnKey(Kind kind) {
+AuthAction AuthRelay::SendOwnKey() {
   if (policy_.password_key == nullptr) {
     return Refuse(CloseReason::kPasswordUnusable, 1045, "28000",
                   "Access denied: the server is on a unix socket and hands out no RSA public key; "
@@ -235,10 +213,10 @@ AuthAction AuthRelay::SendOwnKey(Kind kind) {
   made_ = tls::Secret(pem.size() + 1);
   made_.bytes()[0] = 0x01;  // AuthMoreData.
   std::copy(pem.begin(), pem.end(), made_.bytes().begin() + 1);
-  return Act(kind, made_.bytes());
+  return Act(Kind::kSendToClient, made_.bytes());
 }
 
-AuthAction AuthRelay::CiphertextFromClient(packet::Bytes payload, Kind kind) {
+AuthAction AuthRelay::CiphertextFromClient(packet::Bytes payload) {
   step_ = Step::kRelay;
   if (policy_.password_key != nullptr) made_ = policy_.password_key->Decrypt(payload, nonce_);
   if (policy_.password_key == nullptr || made_.empty()) {
@@ -247,7 +225,13 @@ AuthAction AuthRelay::CiphertextFromClient(packet::Bytes payload, Kind kind) {
                   "for the key (get_server_public_key), or use TLS");
   }
   mediated_ = true;
-  return Act(kind, made_.bytes());
+  return Act(Kind::kSendToServer, made_.bytes());
+}
+
+AuthRelay::Mode AuthRelay::mode() const {
+  const bool server_secure = policy_.server_secure && kind_ != PluginKind::kSha256;
+  if (policy_.client_secure && !server_secure) return Mode::kMediate;
+  return !policy_.client_secure && server_secure ? Mode::kOwnKey : Mode::kRelay;
 }
 
 bool AuthRelay::SecretMustNotPass() const {

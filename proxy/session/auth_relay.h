@@ -4,13 +4,15 @@
 //
 // A client sends its secret in clear when *its* link is secure (TLS). What that takes here:
 //
-//   client link   server link        caching_sha2 full auth, sha256_password
+//   client link   server link        caching_sha2_password, full authentication
 //   TLS           plaintext TCP      kMediate: take the password, get the server's RSA key, send RSA
-//   TLS           unix socket        kRelay: the server counts a unix socket as secure
+//   TLS           unix socket        kRelay: mysqld counts a unix socket as secure
 //   plaintext     plaintext TCP      kRelay: the client does its own RSA exchange
-//   plaintext     unix socket        kOwnKey: the server would read a request for its key as the
-//                                    password, so the proxy answers with a key of its own, and
-//                                    hands the decrypted password on
+//   plaintext     unix socket        kOwnKey: mysqld would read a request for its key as the password,
+//                                    so the proxy answers with a key of its own, and hands the
+//                                    decrypted password on
+//
+// sha256_password counts TLS alone as secure, at either end: kMediate for a client on TLS, else kRelay.
 #ifndef PROXY_SESSION_AUTH_RELAY_H_
 #define PROXY_SESSION_AUTH_RELAY_H_
 
@@ -45,8 +47,6 @@ struct AuthAction {
     kSendToServer,   // Drop it, send `payload` to the server.
     kSendToClient,   // Drop it, send `payload` to the client.
     kForwardWith,    // The log-in packet: pass it on with `payload` as its auth_response.
-    kHoldLogin,      // The log-in packet: keep it for a later kReleaseLogin, send `payload` to the client.
-    kReleaseLogin,   // Drop it; pass the log-in packet that is held on with `payload` as its auth_response.
     kRefuse,         // Drop it, tell the client `error`, end with `reason`.
     kBadServer,      // The server broke the protocol.
   };
@@ -77,32 +77,31 @@ class AuthRelay {
   enum class Mode { kRelay, kMediate, kOwnKey };
   // What the next packet of a sha2 plugin is.
   enum class Step {
-    kRelay,            // Nothing of ours: passes.
-    kPassword,         // kMediate: the client's next packet is its password.
-    kServerKey,        // kMediate: the server's next packet is its public key.
-    kKeyRequest,       // kOwnKey: the client's next packet asks for the key.
-    kCiphertext,       // kOwnKey: the client's next packet is the password under our key.
-    kCiphertextLogin,  // The same, with the log-in packet held back.
+    kRelay,       // Nothing of ours: passes.
+    kPassword,    // kMediate: the client's next packet is its password.
+    kServerKey,   // kMediate: the server's next packet is its public key.
+    kKeyRequest,  // kOwnKey: the client's next packet asks for the key.
+    kCiphertext,  // kOwnKey: the client's next packet is the password under our key.
   };
 
   AuthAction SwitchPlugin(packet::Bytes payload);
   AuthAction PluginDataFromServer(packet::Bytes payload);
   AuthAction PasswordFromClient(packet::MutableBytes payload);
   AuthAction KeyRequestFromClient(packet::Bytes payload);
-  AuthAction CiphertextFromClient(packet::Bytes payload, AuthAction::Kind kind);
+  AuthAction CiphertextFromClient(packet::Bytes payload);
   AuthAction SendServerPublicKeyRequest(packet::MutableBytes password, AuthAction::Kind kind);
   AuthAction SendEncryptedPassword(packet::Bytes public_key_pem);
-  AuthAction SendOwnKey(AuthAction::Kind kind);
+  AuthAction SendOwnKey();
   AuthAction Refuse(CloseReason reason, uint16_t code, std::string_view sqlstate,
                     std::string message);
   AuthAction RefuseSecret();
   AuthAction BadHandshake(std::string_view why);
 
+  Mode mode() const;  // For the plugin in effect.
   bool SecretMustNotPass() const;
   void Use(std::string_view plugin);
 
   const AuthPolicy policy_;
-  const Mode mode_;
   const bool multi_factor_;
   packet::Nonce nonce_;
   std::string plugin_;

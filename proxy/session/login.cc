@@ -225,7 +225,6 @@ void Session::OnServerAuth(MutableBytes packet, Outboxes* out) {
 
 void Session::Perform(const AuthAction& action, Side from, MutableBytes packet, Outboxes* out) {
   const bool to_server = action.kind == AuthAction::Kind::kSendToServer ||
-                         action.kind == AuthAction::Kind::kReleaseLogin ||
                          (action.kind == AuthAction::Kind::kForward && from == Side::kClient);
   if (to_server) server_waits_ = false;
   summary_.plugin = login_->auth->plugin();
@@ -238,11 +237,6 @@ void Session::Perform(const AuthAction& action, Side from, MutableBytes packet, 
       return SendPayload(Side::kClient, action.payload, out);
     case AuthAction::Kind::kForwardWith:
       return ForwardLogin(packet, action.payload, out);
-    case AuthAction::Kind::kHoldLogin:
-      login_->login_packet = tls::Secret(packet);
-      return SendPayload(Side::kClient, action.payload, out);
-    case AuthAction::Kind::kReleaseLogin:
-      return ForwardLogin(login_->login_packet.bytes(), action.payload, out);
     case AuthAction::Kind::kRefuse:
       return Refuse(action.reason, action.error, out);
     case AuthAction::Kind::kBadServer:

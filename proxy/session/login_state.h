@@ -31,7 +31,6 @@ struct Session::Login {
   int packets = 0;                 // Of this authentication, both sides.
   bool change_user = false;        // This authentication began with COM_CHANGE_USER,
   bool awaits_change_user = false; // which has not arrived whole.
-  tls::Secret login_packet;        // kHoldLogin: the log-in packet, whole.
   tls::Secret rewritten;           // A log-in packet with another auth_response, being sent.
   // Bytes that came ahead of their turn, and those that are being worked on, which views name until
   // the outboxes were sent.

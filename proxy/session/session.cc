@@ -126,7 +126,7 @@ bool Session::RelayCommands(MutableBytes* bytes, Outboxes* out) {
 
 bool Session::watches_commands() const {
   // Behind compression no packet can be seen; where nothing is mediated none needs to be.
-  return !compressed_ && server_secure_ != (tls_ != nullptr);
+  return !compressed_ && (tls_ != nullptr || server_secure_);
 }
 
 MutableBytes Session::ContinueTlsHandshake(MutableBytes bytes, Outboxes* out) {

@@ -1,0 +1,125 @@
+#include "proxy/ring/socket_ring.h"
+
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace sallyport {
+
+namespace {
+
+constexpr int64_t kNanosecondsPerMillisecond = 1'000'000;
+
+int64_t ClockNanoseconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+// A refused option is not worth a connection, nor a word.
+void SetOption(int fd, int level, int option, int value) {
+  setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+}  // namespace
+
+int SocketRing::OpenSocket(const Address& address) {
+  const int fd = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return fd < 0 ? -errno : fd;
+}
+
+void SocketRing::Tune(int fd, const SocketTuning& tuning) {
+  // A query waits for its answer: Nagle's algorithm would make one side wait for a delayed ACK.
+  SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (tuning.keepalive_idle_s > 0) {
+    SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, tuning.keepalive_idle_s);
+    if (tuning.keepalive_interval_s > 0) {
+      SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, tuning.keepalive_interval_s);
+    }
+    if (tuning.keepalive_count > 0) {
+      SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, tuning.keepalive_count);
+    }
+  }
+  if (tuning.user_timeout_ms > 0) {
+    SetOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, tuning.user_timeout_ms);
+  }
+  if (!tuning.congestion_control.empty()) {
+    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, tuning.congestion_control.data(),
+               tuning.congestion_control.size());
+  }
+}
+
+Address SocketRing::PeerAddress(int fd) {
+  sockaddr_storage storage;
+  socklen_t size = sizeof(storage);
+  sockaddr* const address = reinterpret_cast<sockaddr*>(&storage);
+  if (getpeername(fd, address, &size) != 0) return Address();
+  return Address(address, size);
+}
+
+int32_t SocketRing::RecvNow(int fd, std::span<uint8_t> room) {
+  // An empty room would read as the end of the stream.
+  RingCheck(!room.empty(), "RecvNow into an empty room");
+  const size_t size = std::min<size_t>(room.size(), INT32_MAX);
+  for (;;) {
+    const ssize_t received = recv(fd, room.data(), size, MSG_DONTWAIT);
+    if (received >= 0) return static_cast<int32_t>(received);
+    if (errno != EINTR) return -errno;
+  }
+}
+
+int32_t SocketRing::SendNow(int fd, std::span<const iovec> parts) {
+  // MSG_NOSIGNAL: that the peer is gone is a result, not a SIGPIPE.
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts.data());
+  message.msg_iovlen = std::min<size_t>(parts.size(), IOV_MAX);
+  for (;;) {
+    // One part is the ordinary case, and send is cheaper than sendmsg. The kernel itself takes less
+    // than 2 GiB at a time.
+    const ssize_t sent = parts.size() == 1 ? send(fd, parts[0].iov_base, parts[0].iov_len, kFlags)
+                                           : sendmsg(fd, &message, kFlags);
+    if (sent >= 0) return static_cast<int32_t>(sent);
+    if (errno != EINTR) return -errno;
+  }
+}
+
+void SocketRing::ShutdownSend(int fd) { shutdown(fd, SHUT_WR); }
+
+void SocketRing::Close(int fd, bool reset) {
+  if (reset) {
+    const linger none{.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+  }
+  // Linux frees the number even when close says EINTR: trying again could close another's.
+  const int result = close(fd);
+  RingCheck(result == 0 || errno != EBADF, "Close of an fd that is not open", errno);
+}
+
+void SocketRing::ReadClock() {
+  now_ms_ = static_cast<uint64_t>(ClockNanoseconds() / kNanosecondsPerMillisecond);
+}
+
+int64_t SocketRing::NanosecondsUntil(uint64_t deadline_ms) {
+  if (deadline_ms >= static_cast<uint64_t>(kForever / kNanosecondsPerMillisecond)) return kForever;
+  const int64_t deadline = static_cast<int64_t>(deadline_ms) * kNanosecondsPerMillisecond;
+  return std::max<int64_t>(0, deadline - ClockNanoseconds());
+}
+
+void RingCheckFailed(const char* what, int error) {
+  fprintf(stderr, "sallyport: %s%s%s\n", what, error == 0 ? "" : ": ",
+          error == 0 ? "" : strerrordesc_np(error));
+  abort();
+}
+
+}  // namespace sallyport

@@ -1,0 +1,45 @@
+// SocketRing: the verbs of a Ring that act at once, and its clock; the same for every real engine.
+#ifndef PROXY_RING_SOCKET_RING_H_
+#define PROXY_RING_SOCKET_RING_H_
+
+#include <cstdint>
+#include <span>
+
+#include "proxy/ring/ring.h"
+
+namespace sallyport {
+
+class SocketRing : public Ring {
+ public:
+  int OpenSocket(const Address& address) override;
+  void Tune(int fd, const SocketTuning& tuning) override;
+  Address PeerAddress(int fd) override;
+  int32_t RecvNow(int fd, std::span<uint8_t> room) override;
+  int32_t SendNow(int fd, std::span<const iovec> parts) override;
+  void ShutdownSend(int fd) override;
+  void Close(int fd, bool reset) override;
+  uint64_t now_ms() const override { return now_ms_; }
+
+ protected:
+  // ReadClock sets now_ms.
+  void ReadClock();
+  // NanosecondsUntil is how far off `deadline_ms` is on a clock read now: 0 when it has passed,
+  // kForever at most.
+  static constexpr int64_t kForever = INT64_MAX;
+  static int64_t NanosecondsUntil(uint64_t deadline_ms);
+
+ private:
+  uint64_t now_ms_ = 0;
+};
+
+// RingCheck stops the process when an assumption of ours is wrong (a verb's REQUIRES, an answer
+// that the kernel can't give); never for what a peer does. `error`: an errno to name, or 0.
+[[noreturn]] void RingCheckFailed(const char* what, int error);
+inline void RingCheck(bool condition, const char* what, int error = 0) {
+  if (!condition) [[unlikely]]
+    RingCheckFailed(what, error);
+}
+
+}  // namespace sallyport
+
+#endif  // PROXY_RING_SOCKET_RING_H_
