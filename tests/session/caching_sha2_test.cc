@@ -306,12 +306,15 @@ TEST(CachingSha2, NothingButAScramblePassesUnasked) {
     c.Server(4, Err(1045));
     c.ExpectClosed(CloseReason::kBadHandshake);
   });
-  Converse({}, [](Conversation& c) {
+  Converse({}, [](Conversation& c) {  // The server says OK next, so it wants no answer of ours.
     LogIn(c, kLogin);
     c.Server(2, kFastAuth);
     c.ExpectClient(3, kFastAuth);
     c.Client(4, PasswordNul());
     c.ExpectErr(5, 1043, "no scramble");
+    c.ExpectNothing(Side::kServer);
+    c.Server(3, Ok());
+    c.ExpectClosed(CloseReason::kBadHandshake);
   });
   Converse({}, [](Conversation& c) {
     LogIn(c, kLogin);

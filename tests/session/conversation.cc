@@ -61,13 +61,13 @@ std::string_view ToText(Way way) {
   return "";
 }
 
-Conversation::Conversation(const Setup& setup, Way way) : setup_(setup), way_(way) {
-  options_.tls = setup.tls_offered ? &TestContext() : nullptr;
-  options_.tls_required = setup.tls_required;
-  options_.auth.allow_cleartext_password = setup.allow_cleartext_password;
-  options_.auth.password_key = setup.own_key ? &TestPasswordKey() : nullptr;
+Conversation::Conversation(const Links& links, Way way) : links_(links), way_(way) {
+  options_.tls = links.tls_offered ? &TestContext() : nullptr;
+  options_.tls_required = links.tls_required;
+  options_.auth.allow_cleartext_password = links.allow_cleartext_password;
+  options_.auth.password_key = links.own_key ? &TestPasswordKey() : nullptr;
   session_ = std::make_unique<Session>(options_);
-  session_->ServerConnected(setup.unix_server);
+  session_->ServerConnected(links.unix_server);
 }
 
 Conversation::~Conversation() {
@@ -75,7 +75,7 @@ Conversation::~Conversation() {
   for (const Side side : kBothSides) ExpectNothing(side);
   CheckRecords();
   {
-    const FreedMemory watch(setup_.secret);
+    const FreedMemory watch(links_.secret);
     const int found = FreedMemory::found();
     session_.reset();
     if (FreedMemory::found() != found) Fail("the session left the secret in freed memory");
@@ -100,7 +100,7 @@ void Conversation::ClientBytes(std::string_view bytes) {
   FinishTls();
   if (failed_) return;
   const size_t record = way_ != Way::kRecords ? bytes.size() : bytes.size() / 2000 + 1;
-  std::string sealed = std::exchange(tls_reply_, {});
+  std::string sealed;
   for (size_t i = 0; i < bytes.size(); i += record) sealed += Seal(bytes.substr(i, record));
   Say(Side::kClient, sealed);
 }
@@ -113,7 +113,10 @@ void Conversation::ClientAsksForTls(uint8_t sequence_id) {
   Client(sequence_id, SslRequest());
 }
 
-void Conversation::ClientStartsTls(const TlsClientOptions& options) {
+void Conversation::ClientStartsTls(uint16_t version_max) {
+  TlsClientOptions options;
+  options.version_min = std::min(version_max, kTls12);
+  options.version_max = version_max;
   tls_ = std::make_unique<TlsClient>(options);
   std::span<const uint8_t> none;
   std::vector<uint8_t> hello;
@@ -128,6 +131,7 @@ void Conversation::FinishTls() {
     if (tls_reply_.empty() && !tls_->handshake_done()) return Fail("TLS stands still: " + tls_error_);
     Say(Side::kClient, std::exchange(tls_reply_, {}));
   }
+  if (!tls_reply_.empty()) Say(Side::kClient, std::exchange(tls_reply_, {}));
 }
 
 void Conversation::ClientClosesTls() {
@@ -222,7 +226,7 @@ void Conversation::Call(const std::function<void()>& call) {
   std::vector<std::pair<Side, std::string>> pieces;
   const int found = FreedMemory::found();
   {
-    const FreedMemory watch(secret ? setup_.secret : std::string_view());
+    const FreedMemory watch(secret ? links_.secret : std::string_view());
     call();
   }
   CopyOut(secret, &pieces);
@@ -247,8 +251,8 @@ void Conversation::CopyOut(bool secret, std::vector<std::pair<Side, std::string>
     }
     const std::span<uint8_t> used = outbox.room.bytes.first(outbox.room.used);
     outbox.Clear(secret);
-    if (secret && !setup_.secret.empty() &&
-        packet::AsText(used).find(setup_.secret) != std::string_view::npos) {
+    if (secret && !links_.secret.empty() &&
+        packet::AsText(used).find(links_.secret) != std::string_view::npos) {
       Fail("the secret is left in an outbox");
     }
     std::ranges::fill(used, uint8_t{0xDD});
@@ -299,10 +303,10 @@ void Conversation::CheckRecords() {
 }
 
 void Conversation::CheckSecret() {
-  if (setup_.unix_server || setup_.allow_cleartext_password || setup_.secret.empty()) return;
+  if (links_.unix_server || links_.allow_cleartext_password || links_.secret.empty()) return;
   const size_t searched = std::min(server_wire_.size(), size_t{600'000});
   const std::string_view end = std::string_view(server_wire_).substr(server_wire_.size() - searched);
-  if (end.find(setup_.secret) != std::string_view::npos) Fail("the password went to the server");
+  if (end.find(links_.secret) != std::string_view::npos) Fail("the password went to the server");
 }
 
 std::string Conversation::Seal(std::string_view plaintext) {
@@ -425,23 +429,23 @@ void Conversation::Fail(const std::string& what) {
 
 // --- Scripts.
 
-void ConverseIn(const std::vector<Way>& ways, const Setup& setup,
+void ConverseIn(const std::vector<Way>& ways, const Links& links,
                 const std::function<void(Conversation&)>& script) {
   for (const Way way : ways) {
     SCOPED_TRACE(std::string("way: ") + std::string(ToText(way)));
-    Conversation conversation(setup, way);
+    Conversation conversation(links, way);
     script(conversation);
   }
 }
 
-void Converse(const Setup& setup, const std::function<void(Conversation&)>& script) {
+void Converse(const Links& links, const std::function<void(Conversation&)>& script) {
   ConverseIn({Way::kWhole, Way::kPackets, Way::kBytes, Way::kRecords, Way::kSlowOutput, Way::kPieces},
-             setup, script);
+             links, script);
 }
 
 void Greet(Conversation& c, const Greeting& greeting) {
   c.Server(0, greeting.payload());
-  c.ExpectClient(0, c.setup().tls_offered ? greeting.WithSsl().payload() : greeting.payload());
+  c.ExpectClient(0, c.links().tls_offered ? greeting.WithSsl().payload() : greeting.payload());
 }
 
 void StartTls(Conversation& c, const Greeting& greeting) {

@@ -45,7 +45,7 @@ std::string_view ToText(Way way);
 inline constexpr std::string_view kPassword = "a password: \x01 \xC3\xA4, never seen in clear";
 
 // What the links are and what the operator allows.
-struct Setup {
+struct Links {
   bool tls_offered = true;
   bool tls_required = false;
   bool unix_server = false;
@@ -57,7 +57,7 @@ struct Setup {
 
 class Conversation {
  public:
-  Conversation(const Setup& setup, Way way);
+  Conversation(const Links& links, Way way);
   ~Conversation();
   Conversation(const Conversation&) = delete;
   Conversation& operator=(const Conversation&) = delete;
@@ -70,10 +70,12 @@ class Conversation {
   void ClientBytes(std::string_view bytes);
   // ClientWire: as they are, on TLS too.
   void ClientWire(std::string_view bytes);
+  // SealedByClient is `plaintext` as the client's TLS sends it, for ClientWire.
+  std::string SealedByClient(std::string_view plaintext) { return Seal(plaintext); }
   // ClientAsksForTls sends the SSLRequest; no clear byte may come for the client from here on.
   void ClientAsksForTls(uint8_t sequence_id = 1);
   // ClientStartsTls sends the ClientHello; FinishTls all that the handshake still takes.
-  void ClientStartsTls(const TlsClientOptions& options = {});
+  void ClientStartsTls(uint16_t version_max = kTls13);
   void FinishTls();
   // --- How they leave.
   void ClientClosesTls();  // close_notify, without FIN.
@@ -105,7 +107,7 @@ class Conversation {
   void ExpectTlsError(std::string_view error);  // The client's library saw it.
 
   Session& session() { return *session_; }
-  const Setup& setup() const { return setup_; }
+  const Links& links() const { return links_; }
   bool on_tls() const { return tls_ != nullptr; }
   // client_wire is all that went to the client since it asked for TLS.
   const std::string& client_wire() const { return client_wire_; }
@@ -130,7 +132,7 @@ class Conversation {
   void ExpectBytes(Side side, std::string_view bytes);
   void Fail(const std::string& what);
 
-  const Setup setup_;
+  const Links links_;
   const Way way_;
   SessionOptions options_;
   std::unique_ptr<Session> session_;
@@ -152,8 +154,8 @@ class Conversation {
 };
 
 // Converse runs the script in all ways; ConverseIn in those that are named.
-void Converse(const Setup& setup, const std::function<void(Conversation&)>& script);
-void ConverseIn(const std::vector<Way>& ways, const Setup& setup,
+void Converse(const Links& links, const std::function<void(Conversation&)>& script);
+void ConverseIn(const std::vector<Way>& ways, const Links& links,
                 const std::function<void(Conversation&)>& script);
 
 // --- Beginnings that many scripts share.

@@ -78,7 +78,7 @@ TEST(GreetingTest, AClientOnTls12LogsIn) {
   Converse({}, [](Conversation& c) {
     Greet(c);
     c.ClientAsksForTls();
-    c.ClientStartsTls({.version_max = kTls12});
+    c.ClientStartsTls(kTls12);
     c.Client(2, kLogin.payload());  // Some drivers omit CLIENT_SSL here.
     c.ExpectServer(1, kLogin.payload());
     Accept(c, 2, 3);
@@ -170,7 +170,7 @@ TEST(GreetingTest, GarbageInsteadOfTlsGetsAnAlert) {
   Converse({}, [](Conversation& c) {
     Greet(c);
     c.ClientAsksForTls();
-    c.ClientWire("\x16\x03\x01\x02\x00garbage garbage garbage" + std::string(600, 'x'));
+    c.ClientWire("\x16\x03\x01\x02\x01" + std::string(600, 'x'));
     c.ExpectEnd(Side::kClient);
     EXPECT_EQ(c.client_wire().substr(0, 1), "\x15");  // A TLS alert.
     EXPECT_FALSE(c.session().summary().detail.empty());
@@ -184,7 +184,7 @@ TEST(GreetingTest, AClientOfAnOldTlsVersionGetsAnAlert) {
   Converse({}, [](Conversation& c) {
     Greet(c);
     c.ClientAsksForTls();
-    c.ClientStartsTls({.version_min = kTls10, .version_max = kTls11});
+    c.ClientStartsTls(kTls11);
     c.ExpectEnd(Side::kClient);
     c.ExpectTlsError("TLSV1_ALERT_PROTOCOL_VERSION");
     c.ExpectThrowaway();
