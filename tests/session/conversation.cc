@@ -10,7 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "proxy/limits.h"
 #include "proxy/send_queue.h"
-#include "tests/session/freed_memory.h"
+#include "tests/session/heap_watch.h"
 #include "tests/support/test_certs.h"
 #include "tls/context.h"
 #include "tls/rsa_password.h"
@@ -30,6 +30,12 @@ const tls::Context& TestContext() {
 const tls::PasswordKey& TestPasswordKey() {
   static const tls::PasswordKey* const key = tls::PasswordKey::Generate().value().release();
   return *key;
+}
+
+// One for all sessions, as a worker has it.
+Outboxes& Bench() {
+  static Outboxes* const outboxes = new Outboxes;
+  return *outboxes;
 }
 
 packet::Bytes AsBytes(std::string_view text) { return packet::AsBytes(text); }
@@ -75,10 +81,10 @@ Conversation::~Conversation() {
   for (const Side side : kBothSides) ExpectNothing(side);
   CheckRecords();
   {
-    const FreedMemory watch(links_.secret);
-    const int found = FreedMemory::found();
+    const HeapWatch watch(links_.secret);
+    const int found = HeapWatch::secrets_found();
     session_.reset();
-    if (FreedMemory::found() != found) Fail("the session left the secret in freed memory");
+    if (HeapWatch::secrets_found() != found) Fail("the session left the secret in freed memory");
   }
 }
 
@@ -141,27 +147,34 @@ void Conversation::ClientClosesTls() {
   Say(Side::kClient, packet::AsText(record));
 }
 
+void Conversation::ClientUpdatesKeys(bool answer) {
+  FinishTls();
+  std::vector<uint8_t> record;
+  tls_->UpdateKeys(answer, &record);
+  Say(Side::kClient, packet::AsText(record));
+}
+
 void Conversation::Ends(Side side) {
   Flush();
-  Call([&] { session_->End(side, false, &outboxes_); });
+  Call([&] { session_->End(side, false, &Bench()); });
   Settle();
 }
 
 void Conversation::Resets(Side side) {
   Flush();
-  Call([&] { session_->End(side, true, &outboxes_); });
+  Call([&] { session_->End(side, true, &Bench()); });
   Settle();
 }
 
 void Conversation::Refuse(CloseReason reason, const packet::Error& error) {
   Flush();
-  Call([&] { session_->Refuse(reason, error, &outboxes_); });
+  Call([&] { session_->Refuse(reason, error, &Bench()); });
   Settle();
 }
 
 void Conversation::Close(CloseReason reason) {
   Flush();
-  Call([&] { session_->Close(reason, &outboxes_); });
+  Call([&] { session_->Close(reason, &Bench()); });
   Settle();
 }
 
@@ -203,7 +216,7 @@ void Conversation::Receive(Side side, std::string_view bytes) {
   // Of the exact size, so that AddressSanitizer sees the end.
   auto buffer = std::make_unique<uint8_t[]>(bytes.size());
   std::memcpy(buffer.get(), bytes.data(), bytes.size());
-  Call([&] { session_->Receive(side, {buffer.get(), bytes.size()}, &outboxes_); });
+  Call([&] { session_->Receive(side, {buffer.get(), bytes.size()}, &Bench()); });
   std::memset(buffer.get(), 0xDD, bytes.size());
   buffer.reset();
   Settle();
@@ -212,7 +225,7 @@ void Conversation::Receive(Side side, std::string_view bytes) {
 void Conversation::Settle() {
   for (int i = 0; session_->again(); ++i) {
     if (i > 10000) return Fail("the session never has enough of Continue");
-    Call([&] { session_->Continue(&outboxes_); });
+    Call([&] { session_->Continue(&Bench()); });
   }
   if (session_->client_finished()) end_seen_[Side::kClient] = true;
   if (session_->closed()) end_seen_[Side::kServer] = true;
@@ -224,19 +237,19 @@ void Conversation::Call(const std::function<void()>& call) {
   if (failed_) return;
   const bool secret = session_->phase() != Phase::kCommand;
   std::vector<std::pair<Side, std::string>> pieces;
-  const int found = FreedMemory::found();
+  const int found = HeapWatch::secrets_found();
   {
-    const FreedMemory watch(secret ? links_.secret : std::string_view());
+    const HeapWatch watch(secret ? links_.secret : std::string_view());
     call();
   }
   CopyOut(secret, &pieces);
-  if (FreedMemory::found() != found) Fail("the secret is left in freed memory");
+  if (HeapWatch::secrets_found() != found) Fail("the secret is left in freed memory");
   for (const auto& [side, bytes] : pieces) Arrive(side, bytes);
 }
 
 void Conversation::CopyOut(bool secret, std::vector<std::pair<Side, std::string>>* pieces) {
   for (const Side side : kBothSides) {
-    Outbox& outbox = outboxes_[side];
+    Outbox& outbox = Bench()[side];
     std::string bytes;
     for (const iovec& part : outbox.parts()) {
       bytes.append(static_cast<const char*>(part.iov_base), part.iov_len);
@@ -419,6 +432,13 @@ void Conversation::ExpectPhase(Phase phase) {
 void Conversation::ExpectTlsError(std::string_view error) {
   Flush();
   if (tls_error_ != error) Fail("the client's TLS error is '" + tls_error_ + "'");
+}
+
+bool Conversation::tls_done() const { return tls_ != nullptr && tls_->handshake_done(); }
+
+std::string Conversation::Arrived(Side side) {
+  Flush();
+  return std::exchange(arrived_[side], {});
 }
 
 void Conversation::Fail(const std::string& what) {

@@ -77,6 +77,7 @@ class Conversation {
   // ClientStartsTls sends the ClientHello; FinishTls all that the handshake still takes.
   void ClientStartsTls(uint16_t version_max = kTls13);
   void FinishTls();
+  void ClientUpdatesKeys(bool answer);
   // --- How they leave.
   void ClientClosesTls();  // close_notify, without FIN.
   void Ends(Side side);    // FIN.
@@ -109,6 +110,10 @@ class Conversation {
   Session& session() { return *session_; }
   const Links& links() const { return links_; }
   bool on_tls() const { return tls_ != nullptr; }
+  bool tls_done() const;
+  bool failed() const { return failed_; }
+  // Arrived takes all that came to a peer and was not yet looked at.
+  std::string Arrived(Side side);
   // client_wire is all that went to the client since it asked for TLS.
   const std::string& client_wire() const { return client_wire_; }
   Way way() const { return way_; }
@@ -136,7 +141,6 @@ class Conversation {
   const Way way_;
   SessionOptions options_;
   std::unique_ptr<Session> session_;
-  Outboxes outboxes_;
   std::mt19937 random_{1};
 
   PerSide<std::string> unsent_;    // Said, not yet received by the session.
