@@ -6,7 +6,6 @@
 Each check is a small function; most need no real server, but one that believes everybody.
 """
 
-import argparse
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ import mysql_wire as wire
 import processes
 import servers
 from leaks import accept_everybody
+from options import make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -254,11 +254,9 @@ CHECKS = [stops_when_idle, lets_sessions_finish, grace_ends, second_signal, bad_
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--proxy", required=True)
-    parser.add_argument("--io_engine", default="auto")
+    parser = make_parser(__doc__)
     parser.add_argument("--only", default="", help="only checks with this in their name")
-    options = parser.parse_args()
+    options = parse(parser)
     report = Report()
     with processes.test_folder() as folder, wire.FakeServer(accept_everybody) as server:
         room = Room(report, options, folder, server)
