@@ -4,7 +4,7 @@
     matrix.py --proxy PATH [--io_engine epoll] [--server mysql] [--client go] [--account sha256]
     matrix.py                     without a proxy: what works directly
 
-Prints Markdown tables and exits with 1 if anything that works directly fails through the proxy. The
+Prints Markdown tables; exits with 1 if anything that works directly fails through the proxy. The
 servers behind the proxy have no TLS, which is what the proxy is for; "direct TLS" is a server of the
 same version that has it.
 """
@@ -141,7 +141,7 @@ def run_all(rooms, found, options, ca):
 
 
 def refuses_strangers(rooms, found, stranger):
-    """Each client must refuse a certificate of another authority, or its "verified" means nothing.
+    """Each client must refuse a certificate of another authority, or "verified" means nothing.
     Gives those that do not."""
     careless = []
     for room in rooms:
