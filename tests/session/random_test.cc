@@ -39,17 +39,18 @@ class Dice {
     return bytes;
   }
   std::string_view Plugin() {
+    if (OneIn(12)) return Of<std::string_view>({"mysql_clear_password", "dialog", "unheard_of"});
     return Of<std::string_view>({kCachingSha2, kCachingSha2, kSha256, kSha256, kNative,
-                                 "client_ed25519", "mysql_clear_password", "dialog", "unheard_of"});
+                                 "client_ed25519"});
   }
   std::string_view Nonce() {
     return Of<std::string_view>({kGreetingNonce, kSwitchNonce, kOtherNonce, "short"});
   }
   // Mostly as it was.
   std::string Damaged(std::string bytes) {
-    if (!bytes.empty() && OneIn(12)) bytes[Below(bytes.size())] = static_cast<char>(random_());
-    if (OneIn(20)) bytes.resize(Below(bytes.size() + 1));
-    if (OneIn(40)) bytes += Bytes(300);
+    if (!bytes.empty() && OneIn(25)) bytes[Below(bytes.size())] = static_cast<char>(random_());
+    if (OneIn(40)) bytes.resize(Below(bytes.size() + 1));
+    if (OneIn(80)) bytes += Bytes(300);
     return bytes;
   }
 
@@ -67,20 +68,11 @@ uint32_t RandomFlags(Dice& dice) {
 }
 
 std::string AuthPayloadOfServer(Dice& dice) {
-  switch (dice.Below(12)) {
-    case 0: return Ok();
-    case 1: return Err(1045);
-    case 2:
-    case 3:
-    case 4: return AuthSwitch(dice.Plugin(), dice.Nonce());
-    case 5: return AuthNextFactor(dice.Plugin(), dice.Nonce());
-    case 6: return kFastAuth;
-    case 7: return kFullAuth;
-    case 8: return MoreData(ServerPublicKeyPem());
-    case 9: return "\x04";
-    case 10: return "\xFE";
-    default: return dice.Bytes(50);
-  }
+  return dice.Of<std::string>({Ok(), Ok(), Err(1045), AuthSwitch(dice.Plugin(), dice.Nonce()),
+                               AuthSwitch(dice.Plugin(), dice.Nonce()),
+                               AuthNextFactor(dice.Plugin(), dice.Nonce()), kFastAuth, kFullAuth,
+                               MoreData(ServerPublicKeyPem()), MoreData(ServerPublicKeyPem()), "\x04",
+                               "\xFE", dice.Bytes(50)});
 }
 
 // Next is the number that follows the last packet in `stream`, or `before` without one.
@@ -110,8 +102,21 @@ class HostileRun {
   void Run() {
     const size_t before = HeapWatch::bytes_held();
     const size_t steps = dice_.Below(40);
+    // Most begin well, or few would get far.
+    const bool greets = !dice_.OneIn(6);
+    const bool asks_for_tls = dice_.OneIn(2);
+    const bool logs_in = !dice_.OneIn(4);
     for (size_t i = 0; i < steps && !c_.failed() && !c_.session().closed(); ++i) {
-      Step();
+      if (i == 0 && greets) {
+        c_.Server(0, Greeting{dice_.Plugin(), kGreetingNonce, RandomFlags(dice_)}.payload());
+        server_id_ = 1;
+      } else if (i == 1 && asks_for_tls) {
+        StartTls();
+      } else if (i == 2 && logs_in) {
+        ClientSpeaks();
+      } else {
+        Step();
+      }
       client_id_ = Next(c_.Arrived(Side::kClient), client_id_);
       server_id_ = Next(c_.Arrived(Side::kServer), server_id_);
       ASSERT_LE(HeapWatch::bytes_held() - before, kHeldMax);
@@ -122,21 +127,18 @@ class HostileRun {
 
  private:
   void Step() {
-    switch (dice_.Below(24)) {
-      case 0: return EndSomehow();
-      case 1: client_spoke_ = true; return c_.ClientWire(dice_.Bytes(100));
-      case 2: return c_.ServerBytes(dice_.Bytes(100));
+    switch (dice_.Below(50)) {
+      case 0:
+        return EndSomehow();
+      case 1:
+        client_spoke_ = true;
+        return c_.ClientWire(dice_.Bytes(100));
+      case 2:
+        return c_.ServerBytes(dice_.Bytes(100));
       case 3:
-      case 4:
-      case 5:
-      case 6: return StartTls();
-      case 7:
-      case 8:
-      case 9:
-      case 10:
-      case 11:
-      case 12: return ServerSpeaks();
-      default: return ClientSpeaks();
+        return StartTls();
+      default:
+        return dice_.OneIn(2) ? ServerSpeaks() : ClientSpeaks();
     }
   }
 
@@ -168,7 +170,7 @@ class HostileRun {
 
   void ServerSpeaks() {
     std::string bytes;
-    for (size_t i = dice_.Below(3) + 1; i > 0; --i) {
+    for (size_t i = dice_.OneIn(3) ? 3 : 1; i > 0; --i) {
       const bool greets = c_.session().phase() == Phase::kGreeting && bytes.empty();
       std::string payload = greets ? Greeting{dice_.Plugin(), kGreetingNonce, RandomFlags(dice_)}.payload()
                                    : AuthPayloadOfServer(dice_);
@@ -182,7 +184,7 @@ class HostileRun {
     if (c_.on_tls() && (!c_.tls_done() || closed_tls_)) return;
     client_spoke_ = true;
     std::string bytes;
-    for (size_t i = dice_.Below(3) + 1; i > 0; --i) {
+    for (size_t i = dice_.OneIn(3) ? 3 : 1; i > 0; --i) {
       const bool login = c_.session().phase() < Phase::kAuth && bytes.empty();
       const bool command = c_.session().phase() == Phase::kCommand || dice_.OneIn(5);
       const uint8_t id = login ? (c_.on_tls() ? 2 : 1) : command ? 0 : client_id_++;
@@ -325,7 +327,8 @@ class HonestClient {
 void RunHonestClient(uint32_t seed) {
   Dice dice(seed);
   Conversation c({}, dice.Of<Way>({Way::kWhole, Way::kPackets, Way::kRecords, Way::kPieces}));
-  StartTls(c, {dice.Plugin(), kGreetingNonce, RandomFlags(dice)});
+  // Behind compression COM_CHANGE_USER isn't seen, as the README says.
+  StartTls(c, {dice.Plugin(), kGreetingNonce, RandomFlags(dice) & ~packet::CLIENT_COMPRESS});
   c.FinishTls();
   HonestClient client(&c, &dice);
   client.LogIn();
