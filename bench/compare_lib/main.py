@@ -21,9 +21,9 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 SHORT_CONNECTIONS_MAX = 50
 # What targets are told to allow: more than any scenario has.
 CONNECTIONS_MAX = 25000
-# HAProxy reserves this many files for each connection, with splice; plus some for itself.
-FILES_PER_CONNECTION = 2.5
-FILES_BESIDE = 500
+# A proxy needs two files for each connection, and some for itself.
+FILES_PER_CONNECTION = 2
+FILES_BESIDE = 200
 FOLDER = "SALLYPORT_COMPARE_FOLDER"
 
 
@@ -120,9 +120,10 @@ def connections_max(arguments: argparse.Namespace, notes: list[str]) -> int:
         notes.append("--short: far too little of everything, the numbers mean nothing")
         return SHORT_CONNECTIONS_MAX
     files = raise_file_limit()
-    allowed = int((files - FILES_BESIDE) / FILES_PER_CONNECTION)
+    allowed = (files - FILES_BESIDE) // FILES_PER_CONNECTION
     if allowed < max(GROWTH):
-        notes.append(f"only {allowed} connections: {files} open files are the limit here")
+        notes.append(f"{allowed:,} connections instead of {max(GROWTH):,}: {files:,} open files "
+                     "are the limit here")
     return min(CONNECTIONS_MAX, allowed)
 
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import textwrap
 
 from compare_lib.goals import all_goals
 from compare_lib.results import Results
@@ -77,8 +78,9 @@ def write(path: pathlib.Path, results: Results, scenarios: list[Scenario], targe
     lines += [f"- `{target.name}`: {target.about}" for target in targets]
     if results.failures:
         lines += ["", "## What failed", ""]
-        lines += [f"- {scenario}, {target}: {' '.join(why.split())[:300]}"
-                  for scenario, target, why in results.failures]
+        for scenario, target, why in results.failures:
+            text = f"- {scenario}, {target}: {' '.join(why.split())[:300]}"
+            lines += textwrap.wrap(text, 100, subsequent_indent="  ")
     lines += ["", "## Scenarios", "",
               "Cells are medians over the rounds, with the least and the most. Ratios are taken "
               "within each round."]
@@ -88,7 +90,8 @@ def write(path: pathlib.Path, results: Results, scenarios: list[Scenario], targe
                       *scenario_table(scenario, results)]
     negotiated = sorted({(target, tls) for (_, target), tls in results.tls.items() if tls})
     if negotiated:
-        lines += ["", "Negotiated: " + "; ".join(f"{target} {tls}" for target, tls in negotiated)]
+        text = "Negotiated: " + "; ".join(f"{target} {tls}" for target, tls in negotiated)
+        lines += ["", *textwrap.wrap(text, 100)]
     if pictures:
         lines += ["", "## Pictures", ""]
         lines += [f"![{name}]({name}.svg)" for name in pictures]
