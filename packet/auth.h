@@ -29,8 +29,8 @@ Bytes PluginData(Bytes payload);
 
 // The plugin that the server asks for, and its auth_plugin_data. Views live as long as `payload`.
 struct AuthSwitch {
-  std::string_view auth_plugin_name;
-  Bytes auth_plugin_data;
+  std::string_view auth_plugin_name{};
+  Bytes auth_plugin_data{};
 };
 
 // ParseAuthSwitch reads a payload of kind kAuthSwitchRequest or kAuthNextFactor. A name without its

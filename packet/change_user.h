@@ -14,10 +14,10 @@ inline constexpr uint8_t COM_CHANGE_USER = 0x11;
 
 // The parts of a COM_CHANGE_USER. Views live as long as the parsed payload.
 struct ChangeUser {
-  std::string_view username;
-  Bytes auth_response;
-  std::string_view database;
-  std::string_view auth_plugin_name;  // Empty when absent: mysql_native_password is meant.
+  std::string_view username{};
+  Bytes auth_response{};
+  std::string_view database{};
+  std::string_view auth_plugin_name{};  // Empty when absent: mysql_native_password is meant.
   size_t auth_response_field_begin = 0;
   size_t auth_response_field_end = 0;
 };

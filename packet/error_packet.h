@@ -13,8 +13,8 @@ namespace sallyport::packet {
 // A refusal. Views must outlive the value. sqlstate is five characters.
 struct Error {
   uint16_t code = 0;
-  std::string_view sqlstate;
-  std::string_view message;
+  std::string_view sqlstate{};
+  std::string_view message{};
 };
 
 // The longest message that is sent; a longer one is cut. MySQL's own limit (MYSQL_ERRMSG_SIZE): old

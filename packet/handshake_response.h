@@ -28,10 +28,10 @@ struct HandshakeResponse {
   uint32_t capability_flags = 0;
   uint32_t max_packet_size = 0;
   uint8_t character_set = 0;
-  std::string_view username;
-  Bytes auth_response;
-  std::string_view database;          // Empty without CLIENT_CONNECT_WITH_DB.
-  std::string_view auth_plugin_name;  // Empty without CLIENT_PLUGIN_AUTH.
+  std::string_view username{};
+  Bytes auth_response{};
+  std::string_view database{};          // Empty without CLIENT_CONNECT_WITH_DB.
+  std::string_view auth_plugin_name{};  // Empty without CLIENT_PLUGIN_AUTH.
   // The bits of auth_response's encoding are CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA (int<lenenc> and
   // bytes), else CLIENT_SECURE_CONNECTION (int<1> and bytes), else neither (bytes and NUL).
   // Where the auth_response stands in the payload, its length prefix or final NUL included.

@@ -93,88 +93,13 @@ void Connection::OnCompletion(const Completion& completion) {
     case Verb::kRecv:
       return OnRecv(side, completion);
     case Verb::kPoll:
-      links_[side].poll_in_flight = false;
-      if (closing_) return CloseIfQuiet();
-      FlushQueue(side);
-      return Settle();
+      return completion.tag.side >= kReadPoll
+                 ? OnReadPoll(static_cast<Side>(completion.tag.side - kReadPoll))
+                 : OnSendPoll(side);
     case Verb::kAccept:
       break;
   }
   SALLYPORT_CHECK(false);  // No op of a connection.
-}
-
-void Connection::OnRecv(Side side, const Completion& completion) {
-  Link& link = links_[side];
-  if (!completion.more) link.recv_in_flight = link.recv_cancelled = false;
-  if (closing_) return CloseIfQuiet();
-  if (completion.result > 0) {
-    if (completion.more_data && !link.drain_wanted) {
-      link.drain_wanted = true;
-      bench_->drains.push_back(this);
-    }
-    return Deliver(side, completion.data);
-  }
-  if (completion.result == 0) return DeliverEnd(side, false);
-  if (completion.result == -ENOBUFS || completion.result == -ECANCELED) return Settle();
-  DeliverEnd(side, true);
-}
-
-void Connection::Drain() {
-  for (const Side side : kBothSides) {
-    Link& link = links_[side];
-    if (!std::exchange(link.drain_wanted, false) || closing_) continue;
-    if (!link.recv_in_flight || link.recv_cancelled || !ring().DrainAllowed(link.fd)) continue;
-    for (int i = 0; i < kDrainsPerTurnMax && !closing_ && WantsRead(side); ++i) {
-      const int32_t received = ring().RecvNow(link.fd, bench_->receive_room);
-      if (received <= 0) break;  // The Recv op reports the end and errors.
-      const auto count = static_cast<size_t>(received);
-      Deliver(side, bench_->receive_room.first(count));
-      if (count < bench_->receive_room.size()) break;
-    }
-  }
-}
-
-void Connection::Deliver(Side from, std::span<uint8_t> bytes) {
-  active_ms_ = ring().now_ms();
-  links_[from].bytes_received += bytes.size();
-  (from == Side::kClient ? bench_->stats->bytes_from_clients : bench_->stats->bytes_from_servers)
-      .Add(bytes.size());
-  if (!session_.accepts(from)) return Settle();
-  const bool secret = session_.phase() != Phase::kCommand;
-  session_.Receive(from, bytes, &bench_->outboxes);
-  SendOutboxes(secret);
-  Settle();
-}
-
-void Connection::DeliverEnd(Side from, bool reset) {
-  Link& link = links_[from];
-  link.ended = true;
-  if (reset) Break(from);
-  session_.End(from, reset, &bench_->outboxes);
-  SendOutboxes(false);
-  Settle();
-}
-
-void Connection::Settle() {
-  while (session_.again()) {
-    const bool secret = session_.phase() != Phase::kCommand;
-    session_.Continue(&bench_->outboxes);
-    SendOutboxes(secret);
-  }
-  // A client that said its last and then can't be sent to: nobody will tell us more.
-  if (links_[Side::kClient].broken && !session_.accepts(Side::kClient) &&
-      !session_.client_finished()) {
-    session_.Close(CloseReason::kClientError, &bench_->outboxes);
-    SendOutboxes(false);
-  }
-  Count();
-  if (session_.client_finished() && !links_[Side::kClient].end_wanted) {
-    links_[Side::kClient].end_wanted = true;
-    AfterSend(Side::kClient);
-  }
-  UpdateReads();
-  UpdateDeadline();
-  if (session_.closed() && LinkIsDone(Side::kClient) && LinkIsDone(Side::kServer)) BeginClose();
 }
 
 void Connection::Count() {
@@ -187,91 +112,6 @@ void Connection::Count() {
     handshake_counted_ = true;
     bench_->stats->tls_handshakes.Add();
     if (summary.tls.resumed) bench_->stats->tls_handshakes_resumed.Add();
-  }
-}
-
-// --- Sending.
-
-void Connection::SendOutboxes(bool secret) {
-  for (const Side side : kBothSides) {
-    Outbox& outbox = bench_->outboxes[side];
-    if (!outbox.empty() || outbox.end) Send(side, outbox, secret);
-    outbox.Clear(secret);
-  }
-}
-
-void Connection::Send(Side to, const Outbox& outbox, bool secret) {
-  Link& link = links_[to];
-  if (outbox.end) link.end_wanted = true;
-  if (!outbox.empty() && link.connected && !link.broken) {
-    size_t size = 0;
-    for (const iovec& part : outbox.parts()) size += part.iov_len;
-    // Queued bytes go first.
-    const int32_t sent = link.queue.empty() ? ring().SendNow(link.fd, outbox.parts()) : -EAGAIN;
-    if (sent < 0 && sent != -EAGAIN) return Break(to);
-    const size_t skip = sent < 0 ? 0 : static_cast<size_t>(sent);
-    if (skip < size) link.queue.Append(outbox.parts(), skip, secret);
-  }
-  AfterSend(to);
-}
-
-void Connection::FlushQueue(Side to) {
-  Link& link = links_[to];
-  while (!link.queue.empty() && !link.broken) {
-    const std::span<const uint8_t> front = link.queue.front();
-    const iovec part = {const_cast<uint8_t*>(front.data()), front.size()};
-    const int32_t sent = ring().SendNow(link.fd, {&part, 1});
-    if (sent == -EAGAIN) break;
-    if (sent < 0) return Break(to);
-    active_ms_ = ring().now_ms();
-    link.queue.Consume(static_cast<size_t>(sent));
-  }
-  AfterSend(to);
-}
-
-void Connection::AfterSend(Side to) {
-  Link& link = links_[to];
-  if (link.broken || !link.connected) return;
-  if (!link.queue.empty()) {
-    if (link.poll_in_flight) return;
-    link.poll_in_flight = true;
-    ring().Poll(link.fd, POLLOUT, Tag(Verb::kPoll, to));
-  } else if (link.end_wanted && !link.end_sent) {
-    link.end_sent = true;
-    ring().ShutdownSend(link.fd);
-  }
-}
-
-// Nothing can be sent to `side` any more. What it sent before may still be there: Recv tells the end.
-void Connection::Break(Side side) {
-  Link& link = links_[side];
-  link.broken = true;
-  link.queue.Clear();
-}
-
-// --- Reading.
-
-bool Connection::WantsRead(Side side) const {
-  const Link& link = links_[side];
-  if (!link.connected || link.ended) return false;
-  // What a client sends after its close_notify, or once it was refused, is read and dropped until its
-  // FIN: closing on unread bytes would send a RST, which can overtake the ERR_Packet.
-  if (side == Side::kClient && !session_.accepts(side)) return true;
-  return session_.wants_read(side) && links_[Other(side)].queue.size() <= kQueueHighWater;
-}
-
-void Connection::UpdateReads() {
-  if (closing_) return;
-  for (const Side side : kBothSides) {
-    Link& link = links_[side];
-    const bool wanted = WantsRead(side);
-    if (wanted && !link.recv_in_flight) {
-      link.recv_in_flight = true;
-      ring().Recv(link.fd, Tag(Verb::kRecv, side));
-    } else if (!wanted && link.recv_in_flight && !link.recv_cancelled) {
-      link.recv_cancelled = true;
-      ring().Cancel(Tag(Verb::kRecv, side));
-    }
   }
 }
 
@@ -325,9 +165,10 @@ void Connection::OnDeadline() {
       if (links_[Side::kServer].connect_in_flight) {
         return ring().Cancel(Tag(Verb::kConnect, Side::kServer));
       }
-      session_.Refuse(CloseReason::kHandshakeTimeout,
-                      {1159, "08S01", "Got timeout reading communication packets during the log-in"},
-                      &bench_->outboxes);
+      session_.Refuse(
+          CloseReason::kHandshakeTimeout,
+          {1159, "08S01", "Got timeout reading communication packets during the log-in"},
+          &bench_->outboxes);
       break;
     case Stage::kCommand:
       session_.Close(CloseReason::kIdleTimeout, &bench_->outboxes);
@@ -359,7 +200,7 @@ void Connection::Shutdown() {
 bool Connection::LinkIsDone(Side side) const {
   const Link& link = links_[side];
   if (link.broken || !link.connected) return true;
-  if (side == Side::kServer) return link.queue.empty();
+  if (side == Side::kServer) return !HasUnsent(side);
   return link.end_sent && link.ended;
 }
 
@@ -370,7 +211,8 @@ void Connection::BeginClose() {
   for (const Side side : kBothSides) {
     const Link& link = links_[side];
     if (link.recv_in_flight && !link.recv_cancelled) ring().Cancel(Tag(Verb::kRecv, side));
-    if (link.poll_in_flight) ring().Cancel(Tag(Verb::kPoll, side));
+    if (link.send_poll_in_flight) ring().Cancel(Tag(Verb::kPoll, side));
+    if (link.read_poll_in_flight) ring().Cancel(Tag(Verb::kPoll, side, kReadPoll));
     if (link.connect_in_flight) ring().Cancel(Tag(Verb::kConnect, side));
   }
   CloseIfQuiet();
@@ -384,8 +226,9 @@ void Connection::CloseIfQuiet() {
   const CloseReason reason = session_.reason();
   for (const Side side : kBothSides) {
     Link& link = links_[side];
-    const bool reset = reason == (side == Side::kClient ? CloseReason::kServerError
-                                                        : CloseReason::kClientError);
+    const bool reset =
+        reason == (side == Side::kClient ? CloseReason::kServerError : CloseReason::kClientError);
+    DropPipe(side);
     if (link.fd >= 0) ring().Close(link.fd, reset);
     link.fd = -1;
   }

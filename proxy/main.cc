@@ -2,9 +2,11 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "proxy/admin/admin.h"
 #include "proxy/config/command_line.h"
 #include "proxy/log/log.h"
 #include "proxy/start.h"
@@ -62,7 +65,8 @@ void LogReady(const Config& config, const Foundation& foundation,
               const std::vector<Address>& addresses, const std::string& engine, int workers) {
   if (foundation.self_signed && foundation.tls != nullptr) {
     LogWarning(
-        "no tls_cert given: using a self-signed certificate made in memory; clients can't verify it");
+        "no tls_cert given: using a self-signed certificate made in memory; clients can't verify "
+        "it");
   }
   std::string servers;
   for (const ServerAddress& server : foundation.service.servers) {
@@ -91,7 +95,6 @@ int Serve(const CommandLine& command_line) {
   const int workers_wanted =
       config.workers > 0 ? config.workers
                          : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  RaiseFileLimit(config, workers_wanted);
 
   StartError error;
   Foundation foundation;
@@ -104,6 +107,7 @@ int Serve(const CommandLine& command_line) {
       !OpenListeners(config, foundation.service.tuning, workers_wanted, &fds, &addresses, &error)) {
     return Complain(command_line, error);
   }
+  RaiseFileLimit(config, workers_wanted);
 
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<const Stats*> stats;
@@ -120,12 +124,24 @@ int Serve(const CommandLine& command_line) {
     workers.push_back(std::move(worker));
   }
 
+  std::unique_ptr<Admin> admin;
+  if (!config.admin.empty()) {
+    absl::StatusOr<std::unique_ptr<Admin>> started = Admin::Start(config.admin, stats);
+    if (!started.ok()) {
+      DrainAndStop(signals, 0, workers);
+      return Complain(command_line, {"admin", std::string(started.status().message()), false});
+    }
+    admin = *std::move(started);
+    LogInfo("admin on " + admin->address());
+  }
   LogReady(config, foundation, addresses, engine, workers_wanted);
 
   int signal_number = 0;
   sigwait(&signals, &signal_number);
   LogInfo(Line("stopping").Add("signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
+  if (admin != nullptr) admin->SetStopping();
   DrainAndStop(signals, config.shutdown_timeout_ms, workers);
+  admin.reset();
   LogInfo("stopped");
   StopLog();
   return 0;
@@ -143,6 +159,10 @@ int CheckConfig(const CommandLine& command_line) {
 }  // namespace sallyport
 
 int main(int argc, char** argv) {
+  // `bazel run` changes to a folder of its own; paths are meant from where it was called.
+  if (const char* called_from = std::getenv("BUILD_WORKING_DIRECTORY")) {
+    if (chdir(called_from) != 0) std::perror(called_from);
+  }
   using sallyport::CommandLine;
   const CommandLine command_line = sallyport::ParseCommandLine(argc, argv);
   switch (command_line.action) {

@@ -18,8 +18,9 @@ class SendQueue {
   SendQueue(const SendQueue&) = delete;
   SendQueue& operator=(const SendQueue&) = delete;
 
-  // Append copies `parts` without their first `skip` bytes behind what is there. `secret`: they may hold
-  // a password (for a unix-socket server), so the memory is wiped before it is given back.
+  // Append copies `parts` without their first `skip` bytes behind what is there. `secret`: they
+  // may hold a password (for a unix-socket server), so the memory is wiped before it is given
+  // back.
   void Append(std::span<const iovec> parts, size_t skip, bool secret);
   // Consume drops `count` bytes from the front. REQUIRES: count <= size().
   void Consume(size_t count);

@@ -75,10 +75,10 @@ bool LoadTls(const Config& config, Foundation* out, StartError* error) {
       tls::Context::Create({pair.certificate_pem, pair.private_key_pem, now});
   Wipe(&pair.private_key_pem);
   if (!context.ok()) {
-    return Fail("tls_cert",
-                absl::StrCat(config.tls_cert, " with ", config.tls_key, ": ") +
-                    Message(context.status()),
-                true, error);
+    return Fail(
+        "tls_cert",
+        absl::StrCat(config.tls_cert, " with ", config.tls_key, ": ") + Message(context.status()),
+        true, error);
   }
   out->tls = *std::move(context);
   return true;

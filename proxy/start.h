@@ -1,5 +1,6 @@
 // What happens once, before the first connection: from a checked Config to what workers need.
-// Each function's error is a line for the operator; the message names the thing, not yet the option.
+// Each function's error is a line for the operator; the message names the thing, not yet the
+// option.
 #ifndef PROXY_START_H_
 #define PROXY_START_H_
 
@@ -43,14 +44,14 @@ bool MakeService(const Config& config, Foundation* out, StartError* error);
 using RingFactory = std::function<std::unique_ptr<Ring>()>;
 bool ChooseRing(const Config& config, RingFactory* out, std::string* name, StartError* error);
 
-// OpenListeners opens, for each worker, a socket for each address to listen on. Port 0 becomes the same
-// free port for all. `addresses` are what was bound.
+// OpenListeners opens, for each worker, a socket for each address to listen on. Port 0 becomes the
+// same free port for all. `addresses` are what was bound.
 bool OpenListeners(const Config& config, const SocketTuning& tuning, int workers,
                    std::vector<std::vector<int>>* fds, std::vector<Address>* addresses,
                    StartError* error);
 
-// RaiseFileLimit raises the soft limit of open files to what max_connections may need, and warns in the
-// log where the hard limit forbids it.
+// RaiseFileLimit raises the soft limit of open files to what max_connections may need, and warns
+// in the log where the hard limit forbids it.
 void RaiseFileLimit(const Config& config, int workers);
 
 }  // namespace sallyport

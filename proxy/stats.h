@@ -43,7 +43,9 @@ class Counter {
   X(counter, bytes_from_clients, "sallyport_bytes_from_clients_total",                            \
     "Bytes received from clients' sockets")                                                       \
   X(counter, bytes_from_servers, "sallyport_bytes_from_servers_total",                            \
-    "Bytes received from servers' sockets")
+    "Bytes received from servers' sockets")                                                       \
+  X(counter, bytes_spliced, "sallyport_bytes_spliced_total",                                      \
+    "Bytes among them that were spliced from socket to socket")
 
 // One worker's counters, on cache lines of their own.
 struct alignas(64) Stats {

@@ -12,8 +12,8 @@ TimerWheel::TimerWheel(uint64_t now_ms) : tick_(now_ms / kTickMs) {
 void TimerWheel::Set(Timer* timer, uint64_t deadline_ms) {
   Clear(timer);
   timer->deadline_ms = deadline_ms;
-  // Rounded up: a slot is looked at when its tick has begun, and nothing in it may be early then. This
-  // tick's slot may have been looked at already.
+  // Rounded up: a slot is looked at when its tick has begun, and nothing in it may be early then.
+  // This tick's slot may have been looked at already.
   const uint64_t tick = std::max((deadline_ms + kTickMs - 1) / kTickMs, tick_ + 1);
   const size_t slot = SlotOf(tick);
   Timer& head = slots_[slot];

@@ -1,5 +1,6 @@
-// TimerWheel: the deadlines of a worker's connections. Setting and clearing one costs the same however
-// many there are; the resolution is coarse, as time-outs of seconds want it. Pure: the caller's clock.
+// TimerWheel: the deadlines of a worker's connections. Setting and clearing one costs the same
+// however many there are; the resolution is coarse, as time-outs of seconds want it. Pure: the
+// caller's clock.
 #ifndef PROXY_TIMER_WHEEL_H_
 #define PROXY_TIMER_WHEEL_H_
 
@@ -25,16 +26,16 @@ class TimerWheel {
 
   explicit TimerWheel(uint64_t now_ms);
 
-  // Set replaces the timer's deadline. It fires at the first Expired call at or after `deadline_ms`,
-  // up to a tick late, never early.
+  // Set replaces the timer's deadline. It fires at the first Expired call at or after
+  // `deadline_ms`, up to a tick late, never early.
   void Set(Timer* timer, uint64_t deadline_ms);
   void Clear(Timer* timer);
 
   // Expired takes out one timer whose deadline has passed, or returns null: then none is left.
   Timer* Expired(uint64_t now_ms);
 
-  // NextDeadline is when to call Expired next: no later than a tick after the earliest deadline, and
-  // sometimes earlier than that deadline. UINT64_MAX when no timer is set.
+  // NextDeadline is when to call Expired next: no later than a tick after the earliest deadline,
+  // and sometimes earlier than that deadline. UINT64_MAX when no timer is set.
   uint64_t NextDeadline() const;
 
  private:

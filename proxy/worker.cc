@@ -83,9 +83,11 @@ void Worker::Run() {
   while (!quiet()) Turn();
 }
 
-// Established connections first: what is in the batch, then bulk, then time.
+// Established connections first: what is in the batch, then bulk, then time, then TLS handshakes.
 void Worker::Turn() {
-  for (const Completion& completion : ring_->Wait(timers_->NextDeadline())) Dispatch(completion);
+  ++bench_.turn;
+  const uint64_t deadline_ms = bench_.handshakes.empty() ? timers_->NextDeadline() : 0;
+  for (const Completion& completion : ring_->Wait(deadline_ms)) Dispatch(completion);
   for (Connection* connection : std::exchange(bench_.drains, {})) connection->Drain();
   while (Timer* timer = timers_->Expired(ring_->now_ms())) {
     if (timer == &accept_pause_) {
@@ -94,7 +96,19 @@ void Worker::Turn() {
     }
     Connection::FromTimer(timer)->OnDeadline();
   }
+  StepHandshakes();
   FreeFinished();
+}
+
+void Worker::StepHandshakes() {
+  for (int i = 0; i < kHandshakeStepsPerTurnMax && !bench_.handshakes.empty(); ++i) {
+    const SlotTag tag = bench_.handshakes.front();
+    bench_.handshakes.pop_front();
+    const Slot& slot = slots_[tag.slot];
+    if (slot.connection != nullptr && slot.generation == tag.generation) {
+      slot.connection->StepHandshake();
+    }
+  }
 }
 
 void Worker::Dispatch(const Completion& completion) {
@@ -210,8 +224,6 @@ void Worker::StopListening() {
   accept_in_flight_.clear();
 }
 
-bool Worker::quiet() const {
-  return obeyed_ != Order::kServe && listen_fds_.empty() && open_ == 0;
-}
+bool Worker::quiet() const { return obeyed_ != Order::kServe && listen_fds_.empty() && open_ == 0; }
 
 }  // namespace sallyport

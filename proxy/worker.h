@@ -20,9 +20,10 @@ namespace sallyport {
 
 class Worker {
  public:
-  // service outlives the worker. listen_fds are the worker's own (SO_REUSEPORT) and are owned from here
-  // on. index tells workers apart, in connection ids too.
-  Worker(const Service* service, int index, std::unique_ptr<Ring> ring, std::vector<int> listen_fds);
+  // service outlives the worker. listen_fds are the worker's own (SO_REUSEPORT) and are owned from
+  // here on. index tells workers apart, in connection ids too.
+  Worker(const Service* service, int index, std::unique_ptr<Ring> ring,
+         std::vector<int> listen_fds);
   ~Worker();  // REQUIRES: Join returned, or Start never succeeded.
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -33,7 +34,8 @@ class Worker {
   void Join();
   bool ended() const { return ended_.load(std::memory_order_acquire); }
 
-  // For any thread. Drain: stop accepting, end when the last connection has. Stop: end them all now.
+  // For any thread. Drain: stop accepting, end when the last connection has. Stop: end them all
+  // now.
   void Drain() { Request(Order::kDrain); }
   void Stop() { Request(Order::kStop); }
 
@@ -49,6 +51,7 @@ class Worker {
   void Request(Order order);
   void Run();
   void Turn();
+  void StepHandshakes();
   void Dispatch(const Completion& completion);
   void OnAccept(const Completion& completion);
   void ArmAccept(uint32_t listener);

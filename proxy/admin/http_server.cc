@@ -83,6 +83,7 @@ struct HttpServer::Callbacks {
     HttpServer& server = *static_cast<HttpServer*>(self);
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
       server.connections_.erase(connection);
+      server.run_again_ = true;
       return;
     }
     const MHD_ConnectionInfo* info =
@@ -168,7 +169,10 @@ void HttpServer::Run() {
   }
 }
 
-int HttpServer::PollTimeout() const {
+int HttpServer::PollTimeout() {
+  // At its limit the library stops accepting, and only looks whether it may again when it begins to
+  // run: the run that ended the connection came too early for that.
+  if (std::exchange(run_again_, false)) return 0;
   MHD_UNSIGNED_LONG_LONG wanted = 0;
   const bool limited = MHD_get_timeout(daemon_, &wanted) == MHD_YES;
   if (!limited && connections_.empty()) return -1;

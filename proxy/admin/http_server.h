@@ -69,7 +69,7 @@ class HttpServer {
 
   absl::Status Open(const Address& address);
   void Run();
-  int PollTimeout() const;
+  int PollTimeout();
   void CloseOverdue();
 
   const HttpHandler handler_;
@@ -78,7 +78,10 @@ class HttpServer {
   MHD_Daemon* daemon_ = nullptr;
   int stop_fd_ = -1;  // An eventfd: readable once the thread is to end.
   std::thread thread_;
-  std::map<MHD_Connection*, Connection> connections_;  // The thread's own.
+
+  // The thread's own.
+  std::map<MHD_Connection*, Connection> connections_;
+  bool run_again_ = false;
 };
 
 }  // namespace sallyport

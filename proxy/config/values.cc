@@ -178,8 +178,9 @@ absl::Status CheckPath(std::string_view text) {
 absl::StatusOr<Endpoint> ParseAddress(std::string_view text, const AddressRules& rules) {
   if (text.starts_with("unix:")) return ParseUnixPath(text, rules);
   const bool bracketed = text.starts_with('[');
-  const size_t colon = bracketed ? text.find("]:") + 1 : text.find(':');
-  if (colon == 0 || colon == std::string_view::npos) {
+  const size_t bracket = bracketed ? text.find(']') : 0;
+  const size_t colon = bracket == std::string_view::npos ? bracket : text.find(':', bracket);
+  if (colon == std::string_view::npos || (bracketed && colon != bracket + 1)) {
     return Bad(text, bracketed ? "is not [V6]:PORT" : "has no port (HOST:PORT)");
   }
   const std::string_view port_text = text.substr(colon + 1);

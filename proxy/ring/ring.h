@@ -45,10 +45,10 @@ constexpr OpTag FromUserData(uint64_t user_data) { return std::bit_cast<OpTag>(u
 
 struct Completion {
   OpTag tag;
-  int32_t result = 0;       // Accept: the new fd. Recv: bytes, 0 at the end. Poll: revents.
-  bool more = false;        // The op is still in flight: more completions follow.
-  bool more_data = false;   // Recv: the socket probably holds more than `data`.
-  std::span<uint8_t> data;  // Recv: at most kRecvBytesMax bytes, editable, until the next Wait.
+  int32_t result = 0;         // Accept: the new fd. Recv: bytes, 0 at the end. Poll: revents.
+  bool more = false;          // The op is still in flight: more completions follow.
+  bool more_data = false;     // Recv: the socket probably holds more than `data`.
+  std::span<uint8_t> data{};  // Recv: at most kRecvBytesMax bytes, editable, until the next Wait.
 };
 
 // What every connected TCP socket gets; ignored for unix sockets.
@@ -56,8 +56,8 @@ struct SocketTuning {
   int keepalive_idle_s = 0;      // 0: no keepalive.
   int keepalive_interval_s = 0;  // 0: the sysctl's, as for keepalive_count.
   int keepalive_count = 0;
-  int user_timeout_ms = 0;         // TCP_USER_TIMEOUT; 0: the kernel's own.
-  std::string congestion_control;  // TCP_CONGESTION, such as "cubic"; empty: the sysctl's.
+  int user_timeout_ms = 0;           // TCP_USER_TIMEOUT; 0: the kernel's own.
+  std::string congestion_control{};  // TCP_CONGESTION, such as "cubic"; empty: the sysctl's.
 };
 
 // One Ring belongs to one thread: the one that calls Start, everything after, and the destructor.
@@ -120,6 +120,12 @@ class Ring {
   // SendNow sends from the front of `parts` as much as the socket takes: bytes, -EAGAIN, -EPIPE and
   // so on. It raises no SIGPIPE.
   virtual int32_t SendNow(int fd, std::span<const iovec> parts) = 0;
+
+  // SpliceNow moves up to `size` bytes without copying them, from a socket into a pipe or from a
+  // pipe into a socket: bytes, 0 at the end of stream, -EAGAIN when nothing is there or nothing
+  // fits. For a socket with a Recv in flight what is said at RecvNow holds. (splice(2);
+  // IORING_OP_SPLICE would go to a kernel thread each time.)
+  virtual int32_t SpliceNow(int from, int to, size_t size) = 0;
 
   // ShutdownSend sends FIN. Errors (the peer is gone already) don't matter and aren't told.
   virtual void ShutdownSend(int fd) = 0;

@@ -66,9 +66,11 @@ AuthAction AuthRelay::FromLogin(std::string_view auth_plugin_name,
       return BadHandshake("the auth_response of caching_sha2_password is no scramble");
     }
     // A client may do its own RSA exchange although its link is secure: then 01 asks for the key.
-    if (kind_ == PluginKind::kSha256 && !IsEmptyPassword(auth_response) &&
-        !IsByte(auth_response, packet::kSha256RequestPublicKey)) {
-      return SendServerPublicKeyRequest(auth_response, Kind::kForwardWith);
+    if (kind_ == PluginKind::kSha256 && !IsEmptyPassword(auth_response)) {
+      if (!IsByte(auth_response, packet::kSha256RequestPublicKey)) {
+        return SendServerPublicKeyRequest(auth_response, Kind::kForwardWith);
+      }
+      kind_ = PluginKind::kChallengeResponse;
     }
   }
   return Forward();
@@ -76,7 +78,11 @@ AuthAction AuthRelay::FromLogin(std::string_view auth_plugin_name,
 
 AuthAction AuthRelay::FromServer(packet::MutableBytes payload) {
   client_turn_ = true;
-  switch (packet::ClassifyAuthPacket(payload, multi_factor_)) {
+  const AuthPacket packet = packet::ClassifyAuthPacket(payload, multi_factor_);
+  // The password may be under way already. Whatever else the server says before it has come would
+  // make it a packet to forward.
+  if (step_ == Step::kPassword && packet != AuthPacket::kErr) return Act(Kind::kBadServer);
+  switch (packet) {
     case AuthPacket::kOk:
     case AuthPacket::kErr:
       password_.Clear();
@@ -113,8 +119,9 @@ AuthAction AuthRelay::SwitchPlugin(packet::Bytes payload) {
 AuthAction AuthRelay::PluginDataFromServer(packet::Bytes payload) {
   const packet::Bytes data = packet::PluginData(payload);
   if (step_ == Step::kServerKey) return SendEncryptedPassword(data);
-  if (kind_ != PluginKind::kCachingSha2 || mode() == Mode::kRelay) return Forward();
-  if (IsByte(data, packet::kCachingSha2FastAuthSuccess)) client_turn_ = false;
+  if (kind_ != PluginKind::kCachingSha2) return Forward();
+  if (IsByte(data, packet::kCachingSha2FastAuthSuccess)) client_turn_ = false;  // OK follows.
+  if (mode() == Mode::kRelay) return Forward();
   if (IsByte(data, packet::kCachingSha2PerformFullAuthentication)) {
     step_ = mode() == Mode::kMediate ? Step::kPassword : Step::kKeyRequest;
   }
@@ -140,10 +147,12 @@ AuthAction AuthRelay::FromClient(packet::MutableBytes payload) {
       break;
   }
   // What a client says unasked under a plugin that can carry a password stays here.
-  if (mode() == Mode::kMediate && kind_ == PluginKind::kCachingSha2 &&
-      (!client_turn || !IsScramble(payload))) {
+  const bool harmless = kind_ == PluginKind::kCachingSha2 ? client_turn && IsScramble(payload)
+                        : kind_ == PluginKind::kSha256    ? IsEmptyPassword(payload)
+                                                          : true;
+  if (mode() == Mode::kMediate && !harmless) {
     tls::Wipe(payload);
-    return BadHandshake("the answer under caching_sha2_password is no scramble");
+    return BadHandshake("an answer that is no scramble, or that nobody asked for");
   }
   return Forward();
 }

@@ -72,6 +72,8 @@ class AuthRelay {
   const std::string& plugin() const { return plugin_; }
   const packet::Nonce& nonce() const { return nonce_; }
   bool mediated() const { return mediated_; }
+  // client_turn: the server's last packet asks something that nobody has answered.
+  bool client_turn() const { return client_turn_; }
 
  private:
   enum class Mode { kRelay, kMediate, kOwnKey };
@@ -107,7 +109,7 @@ class AuthRelay {
   std::string plugin_;
   packet::PluginKind kind_ = packet::PluginKind::kChallengeResponse;
   Step step_ = Step::kRelay;
-  bool client_turn_ = false;  // The server asked something that the client has not answered.
+  bool client_turn_ = false;
   bool mediated_ = false;
   tls::Secret password_;
   tls::Secret made_;     // Payloads that are made here; may hold the password.

@@ -41,12 +41,13 @@ void Session::OnPacket(Side from, MutableBytes packet, Outboxes* out) {
   const uint8_t expected = login_->awaits_change_user
                                ? uint8_t{0}
                                : static_cast<uint8_t>(sequence_id_[from] + 1);
+  // Taken in any case: the client reads a refusal under the number behind its own only.
+  sequence_id_[from] = sequence_id;
   if (sequence_id != expected) {
     return BadHandshake(absl::StrCat("sequence_id ", sequence_id, " where ", expected,
                                      " was expected"),
                         out);
   }
-  sequence_id_[from] = sequence_id;
   OnClientPacket(packet, out);
 }
 
@@ -158,13 +159,21 @@ void Session::OnHandshakeResponse(MutableBytes packet, Outboxes* out) {
   client_flags_ = response.capability_flags;
   compressed_ = (client_flags_ & server_flags_ &
                  (packet::CLIENT_COMPRESS | packet::CLIENT_ZSTD_COMPRESSION_ALGORITHM)) != 0;
+  login_->auth_response_begin = response.auth_response_field_begin;
+  login_->auth_response_end = response.auth_response_field_end;
   summary_.user = std::string(response.username.substr(0, kLoggedNameMax));
   StartAuth(packet, response.auth_plugin_name, response.auth_response, out);
 }
 
 // COM_CHANGE_USER begins in the client's bytes; the watch may hold the first of its header.
 void Session::BeginChangeUser() {
-  login_ = std::make_unique<Login>();
+  auto login = std::make_unique<Login>();
+  if (login_ != nullptr) {  // The bytes being worked on, and the other side's, may lie there.
+    std::swap(login->held, login_->held);
+    std::swap(login->working, login_->working);
+  }
+  login_ = std::move(login);
+  sequence_id_[Side::kClient] = 0;
   login_->change_user = true;
   login_->awaits_change_user = true;
   std::array<uint8_t, packet::kHeaderSize> header;
@@ -186,6 +195,8 @@ void Session::OnChangeUser(MutableBytes packet, Outboxes* out) {
       packet::Parse::kOk) {
     return BadHandshake("malformed COM_CHANGE_USER", out);
   }
+  login_->auth_response_begin = change_user.auth_response_field_begin;
+  login_->auth_response_end = change_user.auth_response_field_end;
   summary_.user = std::string(change_user.username.substr(0, kLoggedNameMax));
   StartAuth(packet, change_user.auth_plugin_name, change_user.auth_response, out);
 }
@@ -209,9 +220,10 @@ void Session::OnServerAuth(MutableBytes packet, Outboxes* out) {
   const MutableBytes payload = packet::Payload(packet);
   const packet::AuthPacket kind = packet::ClassifyAuthPacket(
       payload, (client_flags_ & server_flags_ & packet::MULTI_FACTOR_AUTHENTICATION) != 0);
+  const AuthAction action = login_->auth->FromServer(payload);
   login_over_ = kind == packet::AuthPacket::kOk || kind == packet::AuthPacket::kErr;
-  server_waits_ = !login_over_;
-  Perform(login_->auth->FromServer(payload), Side::kServer, packet, out);
+  server_waits_ = !login_over_ && login_->auth->client_turn();
+  Perform(action, Side::kServer, packet, out);
   if (client_finished()) return;
   if (kind == packet::AuthPacket::kOk) FinishAuth(true, out);
   if (kind == packet::AuthPacket::kErr) {
@@ -252,16 +264,18 @@ void Session::ForwardLogin(Bytes login_packet, Bytes auth_response, Outboxes* ou
   made = tls::Secret(login_packet.size() + auth_response.size() + kLengthPrefixMax);
   const MutableBytes room = made.bytes().subspan(packet::kHeaderSize);
   size_t size = 0;
+  // Not parsed again: the password in it was wiped, and with it, perhaps, what ends the field.
   if (login_->change_user) {
     packet::ChangeUser change_user;
-    if (packet::ParseChangeUser(payload, client_flags_, &change_user) == packet::Parse::kOk) {
-      size = ReplaceAuthResponse(payload, client_flags_, change_user, auth_response, room);
-    }
+    change_user.auth_response_field_begin = login_->auth_response_begin;
+    change_user.auth_response_field_end = login_->auth_response_end;
+    size = ReplaceAuthResponse(payload, client_flags_, change_user, auth_response, room);
   } else {
     packet::HandshakeResponse response;
-    if (packet::ParseHandshakeResponse(payload, &response) == packet::Parse::kOk) {
-      size = ReplaceAuthResponse(payload, response, auth_response, room);
-    }
+    response.capability_flags = client_flags_;
+    response.auth_response_field_begin = login_->auth_response_begin;
+    response.auth_response_field_end = login_->auth_response_end;
+    size = ReplaceAuthResponse(payload, response, auth_response, room);
   }
   if (size == 0) {
     return Refuse(CloseReason::kPasswordUnusable,
@@ -281,6 +295,7 @@ void Session::FinishAuth(bool accepted, Outboxes* out) {
     // After a refused COM_CHANGE_USER the server closes or goes on: its choice is relayed.
     summary_.logged_in = true;
     phase_ = Phase::kCommand;
+    command_due_ = true;
     again_ = !login_->held[Side::kClient].empty() || again_;
     return;
   }

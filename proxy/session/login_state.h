@@ -31,6 +31,8 @@ struct Session::Login {
   int packets = 0;                 // Of this authentication, both sides.
   bool change_user = false;        // This authentication began with COM_CHANGE_USER,
   bool awaits_change_user = false; // which has not arrived whole.
+  size_t auth_response_begin = 0;  // Where the log-in packet's payload has its auth_response,
+  size_t auth_response_end = 0;    // with what encodes its length.
   tls::Secret rewritten;           // A log-in packet with another auth_response, being sent.
   // Bytes that came ahead of their turn, and those that are being worked on, which views name until
   // the outboxes were sent.

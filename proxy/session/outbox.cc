@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "packet/check.h"
 #include "tls/secret.h"
 
 namespace sallyport {
@@ -46,6 +47,7 @@ bool Outbox::Seal(tls::Engine* engine) {
 }
 
 void Outbox::AddCopy(packet::Bytes bytes) {
+  SALLYPORT_CHECK(bytes.size() <= room.free().size());
   const size_t begin = room.used;
   std::copy(bytes.begin(), bytes.end(), room.free().begin());
   room.used += bytes.size();

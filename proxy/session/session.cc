@@ -42,7 +42,10 @@ void Session::Continue(Outboxes* out) {
 
 bool Session::wants_read(Side side) const {
   if (!accepts(side)) return false;
-  return login_ == nullptr || login_->held[side].size() < kHeldBytesMax / 2;
+  if (login_ == nullptr) return true;
+  // Room for a receive, and for the TLS record that its first bytes end.
+  return login_->held[side].size() + kReceiveBytesMax + tls::Engine::kRecordPlaintextMax <=
+         kHeldBytesMax;
 }
 
 // Works on what was held and on `bytes`, in this order, and holds what its turn has not come for.
@@ -94,6 +97,7 @@ bool Session::ProcessSome(Side from, MutableBytes* bytes, Outboxes* out) {
       if (from == Side::kServer) {
         BadServer("a packet longer than any of a log-in", out);
       } else {
+        sequence_id_[from] = assembler.header().sequence_id;
         Refuse(CloseReason::kPacketTooLong,
                {1153, "08S01", "Got a packet bigger than 1048576 bytes during the log-in"}, out);
       }
@@ -108,7 +112,8 @@ bool Session::ProcessSome(Side from, MutableBytes* bytes, Outboxes* out) {
   return !split;
 }
 
-// The command phase, client to server. False never: everything is taken, or COM_CHANGE_USER begins.
+// The command phase, client to server. False when that ended it; else everything is taken, or
+// COM_CHANGE_USER begins.
 bool Session::RelayCommands(MutableBytes* bytes, Outboxes* out) {
   Outbox& server = (*out)[Side::kServer];
   if (!watches_commands()) {
@@ -116,12 +121,29 @@ bool Session::RelayCommands(MutableBytes* bytes, Outboxes* out) {
     *bytes = {};
     return true;
   }
+  if (command_due_ && GoesOnWithLogIn(*bytes)) {
+    BadHandshake("a packet of a log-in that is over", out);
+    *bytes = {};
+    return false;
+  }
   const packet::CommandWatch::Seen seen = watch_.Scan(*bytes);
   if (seen.released_size > 0) server.AddCopy(Bytes(seen.released).first(seen.released_size));
   server.AddView(bytes->first(seen.pass));
   *bytes = seen.change_user ? bytes->subspan(seen.pass) : MutableBytes();
   if (seen.change_user) BeginChangeUser();
   return true;
+}
+
+// Behind OK comes a command, with sequence_id 0. What goes on with the log-in may be the password:
+// the server said OK too early, or that OK answered a command sent ahead of COM_CHANGE_USER.
+bool Session::GoesOnWithLogIn(Bytes bytes) {
+  constexpr size_t kSequenceIdAt = packet::kHeaderSize - 1;
+  const Bytes held = watch_.held();
+  if (held.size() + bytes.size() <= kSequenceIdAt) return false;  // Not known yet, and held on to.
+  command_due_ = false;
+  sequence_id_[Side::kClient] =
+      held.size() > kSequenceIdAt ? held[kSequenceIdAt] : bytes[kSequenceIdAt - held.size()];
+  return sequence_id_[Side::kClient] != 0;
 }
 
 bool Session::watches_commands() const {
@@ -261,6 +283,7 @@ void Session::EndClient(Outboxes* out) {
     client.AddRoomFrom(begin);
   }
   client.end = true;
+  client_ended_ = true;
 }
 
 // Encrypts what this call has for the client, all in one go.
@@ -272,6 +295,7 @@ void Session::Finish(Outboxes* out) {
 }
 
 void Session::SendToClient(Bytes plaintext, Outboxes* out) {
+  if (client_ended_) return;
   Outbox& client = (*out)[Side::kClient];
   if (tls_ != nullptr) {
     client.AddPlaintext(plaintext);
@@ -282,6 +306,7 @@ void Session::SendToClient(Bytes plaintext, Outboxes* out) {
 
 // Sends a packet that is made here: behind all that was forwarded before.
 void Session::SendPayload(Side to, Bytes payload, Outboxes* out) {
+  if (to == Side::kClient && client_ended_) return;
   tls::Secret packet(packet::kHeaderSize + payload.size());
   const auto payload_length = static_cast<uint32_t>(payload.size());
   packet::WriteHeader({payload_length, ++sequence_id_[to]}, packet.bytes());

@@ -105,6 +105,12 @@ class Session {
   // wants_read: whether bytes of that side are of use now. While false, stop reading there.
   bool wants_read(Side side) const;
 
+  // passes_through: bytes of both sides go on as they are, and nobody looks at them. Whoever owns the
+  // sockets may move them (splice) without Receive; End still has to be told.
+  bool passes_through() const {
+    return phase_ == Phase::kCommand && login_ == nullptr && tls_ == nullptr && !watches_commands();
+  }
+
   // End tells that `from` sent FIN. The other side is told, where that makes sense. `reset`: the
   // connection broke instead; nothing more can be sent there.
   void End(Side from, bool reset, Outboxes* out);
@@ -138,6 +144,7 @@ class Session {
   void LeaveClient(CloseReason reason, Outboxes* out);
   void SetReason(CloseReason reason);
   bool watches_commands() const;
+  bool GoesOnWithLogIn(packet::Bytes bytes);
 
   // --- Packets of the connection phase (login.cc).
   void OnPacket(Side from, packet::MutableBytes packet, Outboxes* out);
@@ -167,6 +174,8 @@ class Session {
   bool login_forwarded_ = false;  // The server has a HandshakeResponse41, the client's or ours.
   bool server_waits_ = false;     // The server's last packet asks for an answer.
   bool login_over_ = false;       // OK or ERR came: nothing is counted against the proxy any more.
+  bool command_due_ = false;      // The log-in is over; the client's next packet begins a command.
+  bool client_ended_ = false;     // close_notify or FIN was made: nothing can follow.
   bool compressed_ = false;
   bool server_secure_ = false;
   PerSide<bool> ended_;
