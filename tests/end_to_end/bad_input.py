@@ -8,7 +8,6 @@ one line in the log, and nothing left over in a proxy that lives on. All cases r
 on one proxy, because some wait for time limits.
 """
 
-import argparse
 import concurrent.futures
 import socket
 import ssl
@@ -19,6 +18,7 @@ import mysql_wire as wire
 import processes
 import servers
 from bad_servers import SERVER_CASES
+from options import make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -263,11 +263,9 @@ def client_suite(report, options, pair, ca, pool):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--proxy", required=True)
-    parser.add_argument("--io_engine", default="auto")
+    parser = make_parser(__doc__)
     parser.add_argument("--only", default="", help="only cases with this in their name")
-    options = parser.parse_args()
+    options = parse(parser)
     report = Report()
     with processes.test_folder() as folder:
         authority = servers.new_authority(folder)

@@ -11,7 +11,6 @@ another address too, and in a mount namespace of its own, where /etc/hosts names
 last process in them goes.
 """
 
-import argparse
 import concurrent.futures
 import os
 import shutil
@@ -25,6 +24,7 @@ import clients
 import mysql_wire as wire
 import processes
 import servers
+from options import make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -172,10 +172,8 @@ def run_inside(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--proxy")
-    parser.add_argument("--io_engine", default="auto")
-    options = parser.parse_args()
+    parser = make_parser(__doc__, proxy_required=False)
+    options = parse(parser)
     if os.environ.get(INSIDE):
         return run_inside(options)
     return enter_namespaces()

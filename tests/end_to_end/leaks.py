@@ -7,7 +7,6 @@ Compares the proxy's memory and descriptors before and after many connections th
 ways, and then has sysbench ask point queries over TLS with 16 threads; `--seconds 60` by hand.
 """
 
-import argparse
 import multiprocessing
 import os
 import re
@@ -18,6 +17,7 @@ import time
 import mysql_wire as wire
 import processes
 import servers
+from options import make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -161,14 +161,12 @@ def check_load(report, options, authority, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--proxy", required=True)
-    parser.add_argument("--io_engine", default="auto")
+    parser = make_parser(__doc__)
     parser.add_argument("--connections", type=int, default=10000)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--no_memory", action="store_true",
                         help="do not judge memory, e.g. of a sanitizer's build")
-    options = parser.parse_args()
+    options = parse(parser)
     report = Report()
     with processes.test_folder() as folder:
         authority = servers.new_authority(folder)

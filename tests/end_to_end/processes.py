@@ -24,12 +24,8 @@ FOLDER_PREFIX = "/tmp/sallyport-test-"
 
 def cache_folder():
     """The user's cache: what is slow to make and never changes lies there, shared by all clones."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    if not home:
-        # Bazel's tests have no HOME, or one of their own.
-        import pwd  # pylint: disable=import-outside-toplevel
-        home = os.path.join(pwd.getpwuid(os.getuid()).pw_dir, ".cache")
-    return os.path.join(home, "sallyport")
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(cache, "sallyport")
 
 
 def _try_lock(path):

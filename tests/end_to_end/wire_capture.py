@@ -9,7 +9,6 @@ tcpdump writes what passes the server's port on the loopback interface. Before a
 believed, the watcher has to find a password that was planted there in clear.
 """
 
-import argparse
 import contextlib
 import os
 import shutil
@@ -21,6 +20,7 @@ import clients
 import mysql_wire as wire
 import processes
 import servers
+from options import make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -159,10 +159,8 @@ def refused_cleartext(report, options, pair, ca, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--proxy")
-    parser.add_argument("--io_engine", default="auto")
-    options = parser.parse_args()
+    parser = make_parser(__doc__, proxy_required=False)
+    options = parse(parser)
     report = Report()
     with processes.test_folder() as folder, contextlib.ExitStack() as stack:
         plant(report, folder)
