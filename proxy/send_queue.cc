@@ -37,7 +37,7 @@ void SendQueue::Consume(size_t count) {
 
 void SendQueue::Clear() {
   if (secret_) tls::Wipe(bytes_);
-  bytes_ = {};
+  std::vector<uint8_t>().swap(bytes_);  // `= {}` would keep the memory.
   consumed_ = 0;
   secret_ = false;
 }

@@ -19,10 +19,10 @@ constexpr uint8_t kUtf8mb4 = 45;
 constexpr size_t kReserved = 23;
 
 // No CLIENT_DEPRECATE_EOF: ReplyReader knows one form of result set.
-constexpr uint32_t kCapabilities =
-    packet::CLIENT_LONG_PASSWORD | packet::CLIENT_PROTOCOL_41 | packet::CLIENT_SECURE_CONNECTION |
-    packet::CLIENT_PLUGIN_AUTH | (1u << 2) /* LONG_FLAG */ | (1u << 13) /* TRANSACTIONS */ |
-    (1u << 17) /* MULTI_RESULTS */;
+constexpr uint32_t kCapabilities = packet::CLIENT_LONG_PASSWORD | packet::CLIENT_PROTOCOL_41 |
+                                   packet::CLIENT_SECURE_CONNECTION | packet::CLIENT_PLUGIN_AUTH |
+                                   (1u << 2) /* LONG_FLAG */ | (1u << 13) /* TRANSACTIONS */ |
+                                   (1u << 17) /* MULTI_RESULTS */;
 
 }  // namespace
 
@@ -137,9 +137,9 @@ Login::Step Login::OnPluginData(packet::Bytes payload, std::string* out) {
     return Fail("plugin data that is unknown here");
   }
   if (secure_) {
-    Append(packet::AsBytes(std::string_view(options_.password.c_str(),
-                                            options_.password.size() + 1)),
-           out);
+    Append(
+        packet::AsBytes(std::string_view(options_.password.c_str(), options_.password.size() + 1)),
+        out);
     return Step::kNeedMore;
   }
   key_requested_ = true;
@@ -155,9 +155,9 @@ Login::Step Login::Fail(std::string_view why) {
 
 void Login::Append(packet::Bytes payload, std::string* out) {
   std::array<uint8_t, packet::kHeaderSize> header;
-  packet::WriteHeader({.payload_length = static_cast<uint32_t>(payload.size()),
-                       .sequence_id = ++sequence_id_},
-                      header);
+  packet::WriteHeader(
+      {.payload_length = static_cast<uint32_t>(payload.size()), .sequence_id = ++sequence_id_},
+      header);
   out->append(packet::AsText(header)).append(packet::AsText(payload));
 }
 

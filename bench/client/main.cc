@@ -75,9 +75,8 @@ std::string Packets(std::string_view text) {
   for (size_t begin = 0;; begin += packet::kPayloadLengthMax) {
     const size_t size = std::min<size_t>(payload.size() - begin, packet::kPayloadLengthMax);
     std::array<uint8_t, packet::kHeaderSize> header;
-    packet::WriteHeader({.payload_length = static_cast<uint32_t>(size),
-                         .sequence_id = sequence_id++},
-                        header);
+    packet::WriteHeader(
+        {.payload_length = static_cast<uint32_t>(size), .sequence_id = sequence_id++}, header);
     packets.append(packet::AsText(header)).append(payload, begin, size);
     if (size < packet::kPayloadLengthMax) return packets;
   }
@@ -231,7 +230,7 @@ class Conductor {
     result_.setup_cpu_seconds = settings_.processes.CpuSeconds() - cpu;
     if (!in_time) {
       std::fprintf(stderr, "load: %lu of %lu connections logged in in %.0f s\n",
-                   static_cast<unsigned long>(result_.held),  // NOLINT
+                   static_cast<unsigned long>(result_.held),                      // NOLINT
                    static_cast<unsigned long>(wanted), settings_.setup_timeout);  // NOLINT
     }
     return in_time && Errors() == 0;
@@ -287,7 +286,8 @@ class Conductor {
   void Sleep(double seconds) {
     const uint64_t end = NowNs() + static_cast<uint64_t>(seconds * 1e9);
     for (uint64_t now = NowNs(); now < end; now = NowNs()) {
-      std::this_thread::sleep_for(std::chrono::nanoseconds(std::min<uint64_t>(end - now, 50'000'000)));
+      std::this_thread::sleep_for(
+          std::chrono::nanoseconds(std::min<uint64_t>(end - now, 50'000'000)));
       Tick();
     }
   }

@@ -65,8 +65,8 @@ ReplyReader::Result ReplyReader::OnPacket(const PacketStream::Packet& packet) {
       }
       packet::Reader reader(packet.payload);
       uint16_t status = 0;
-      const bool more = reader.Skip(3) && reader.ReadInt2(&status) &&
-                        (status & SERVER_MORE_RESULTS_EXISTS) != 0;
+      const bool more =
+          reader.Skip(3) && reader.ReadInt2(&status) && (status & SERVER_MORE_RESULTS_EXISTS) != 0;
       state_ = State::kFirst;
       return more ? Result::kNeedMore : Result::kDone;
     }

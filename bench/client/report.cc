@@ -104,9 +104,10 @@ std::string ResultText(const Result& result) {
   if (result.scenario == "idle" && result.has_process && result.held > 0) {
     const double grown =
         static_cast<double>(result.rss_after) - static_cast<double>(result.rss_before);
-    absl::StrAppend(&text, absl::StrFormat("%10u held   %.0f bytes of memory each   %.1f MB in all",
-                                           result.held, grown / static_cast<double>(result.held),
-                                           static_cast<double>(result.rss_after) / 1e6),
+    absl::StrAppend(&text,
+                    absl::StrFormat("%10u held   %.0f bytes of memory each   %.1f MB in all",
+                                    result.held, grown / static_cast<double>(result.held),
+                                    static_cast<double>(result.rss_after) / 1e6),
                     absl::StrFormat("   %.1f%% CPU\n", 100 * first.cpu_seconds / first.seconds));
   }
   if (result.resumed > 0) {
@@ -141,7 +142,8 @@ void Progress::Print(const Run& run, double seconds) {
                static_cast<double>(interval->count()) / seconds,
                static_cast<double>(bytes - bytes_) / 1e6 / seconds,
                Micros(interval->Percentile(50)), Micros(interval->Percentile(99)));
-  if (errors > 0) std::fprintf(stderr, "  %lu errors", static_cast<unsigned long>(errors));  // NOLINT
+  if (errors > 0)
+    std::fprintf(stderr, "  %lu errors", static_cast<unsigned long>(errors));  // NOLINT
   std::fprintf(stderr, "\n");
   bytes_ = bytes;
   last_ = std::make_unique<Histogram>();

@@ -32,7 +32,7 @@ struct Result {
   uint64_t resumed = 0;
   uint64_t errors = 0;
   std::string first_error;
-  std::string tls;          // "TLSv1.3 TLS_AES_128_GCM_SHA256", or empty.
+  std::string tls;  // "TLSv1.3 TLS_AES_128_GCM_SHA256", or empty.
   bool has_process = false;
   uint64_t rss_before = 0;  // Of the processes under test, before the first connection.
   uint64_t rss_after = 0;   // At the end of the measurement, connections held.

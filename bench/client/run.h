@@ -29,8 +29,8 @@ struct Plan {
   std::string tls_version;
   uint64_t connections = 32;  // Held; for kConnect, how many may be under way at once.
   uint64_t threads = 1;
-  double rate = 0;       // Requests (kConnect: connections) a second; 0: as fast as answers come.
-  double storm_rate = 0;           // kMixed: new connections a second.
+  double rate = 0;        // Requests (kConnect: connections) a second; 0: as fast as answers come.
+  double storm_rate = 0;  // kMixed: new connections a second.
   uint64_t storm_connections = 0;  // kMixed: how many of them may be under way at once.
   std::string request;             // Whole packets.
 };

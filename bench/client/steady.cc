@@ -19,9 +19,8 @@ SteadyThread::SteadyThread(Run* run, Tally* tally, uint64_t connections, double 
       pacer_(rate, static_cast<double>(index) / static_cast<double>(run->plan.threads)) {
   held_.reserve(connections);
   for (uint64_t i = 0; i < connections; ++i) {
-    held_.emplace_back(rate, static_cast<double>(i) +
-                                 static_cast<double>(index) /
-                                     static_cast<double>(run->plan.threads));
+    held_.emplace_back(rate, static_cast<double>(i) + static_cast<double>(index) /
+                                                          static_cast<double>(run->plan.threads));
   }
 }
 
@@ -46,8 +45,8 @@ void SteadyThread::Loop() {
 void SteadyThread::LogInMore() {
   while (started_ < held_.size() && logging_in_ < kLogInsAtOnce) {
     Held* held = &held_[started_];
-    held->connection = std::make_unique<ClientConnection>(run_->plan.connection, &tls_,
-                                                          poller_.fd(), started_);
+    held->connection =
+        std::make_unique<ClientConnection>(run_->plan.connection, &tls_, poller_.fd(), started_);
     ++started_;
     ++logging_in_;
     OnEvent(held, held->connection->Start(&scratch_));

@@ -46,11 +46,11 @@ class SteadyThread {
   TlsClientContext tls_;
   ClientScratch scratch_;
   std::vector<Held> held_;
-  size_t started_ = 0;    // Connections begun.
+  size_t started_ = 0;  // Connections begun.
   size_t logging_in_ = 0;
   bool traffic_ = false;
-  size_t next_ = 0;       // Open loop: whose request is due next. They take turns.
-  Pacer pacer_;           // And when.
+  size_t next_ = 0;  // Open loop: whose request is due next. They take turns.
+  Pacer pacer_;      // And when.
 };
 
 }  // namespace sallyport::bench

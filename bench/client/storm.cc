@@ -51,8 +51,8 @@ void StormThread::StartDue() {
     slot->due_ns = due;
     ++slot->generation;
     const uint64_t token = uint64_t{slot->generation} << 32 | index;
-    slot->connection = std::make_unique<ClientConnection>(run_->plan.connection, &tls_,
-                                                          poller_.fd(), token);
+    slot->connection =
+        std::make_unique<ClientConnection>(run_->plan.connection, &tls_, poller_.fd(), token);
     OnEvent(index, slot->connection->Start(&scratch_));
   }
 }

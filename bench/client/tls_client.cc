@@ -120,8 +120,7 @@ TlsClient::Status TlsClient::Open(packet::Bytes in, Buffer* plain) {
 
 TlsClient::Status TlsClient::Seal(packet::Bytes plain, Buffer* out) {
   out_ = out;
-  const Status status =
-      Judge(SSL_write(ssl_.get(), plain.data(), static_cast<int>(plain.size())));
+  const Status status = Judge(SSL_write(ssl_.get(), plain.data(), static_cast<int>(plain.size())));
   out_ = nullptr;
   return status;
 }

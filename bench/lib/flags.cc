@@ -66,8 +66,7 @@ bool ParseCount(std::string_view text, uint64_t* out) {
 }
 
 void Flags::Add(std::string_view name, Target target, std::string_view help) {
-  flags_.push_back(
-      {std::string(name), target, std::string(help), std::visit(Printer{}, target)});
+  flags_.push_back({std::string(name), target, std::string(help), std::visit(Printer{}, target)});
 }
 
 std::vector<std::string> Flags::Parse(int argc, char** argv, std::string_view usage) {

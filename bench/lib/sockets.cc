@@ -13,9 +13,8 @@ namespace sallyport::bench {
 void TuneSocket(int fd, const std::string& congestion) {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // A unix socket refuses; no matter.
-  if (!congestion.empty() &&
-      setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion.data(),
-                 static_cast<socklen_t>(congestion.size())) != 0) {
+  if (!congestion.empty() && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion.data(),
+                                        static_cast<socklen_t>(congestion.size())) != 0) {
     std::fprintf(stderr, "TCP_CONGESTION %s: ", congestion.c_str());
     std::perror(nullptr);
     std::exit(1);

@@ -65,14 +65,14 @@ bool Connection::Greet(ServerScratch* scratch) {
   packet::Writer writer(room);
   constexpr size_t kFirstPart = 8;
   const packet::Bytes nonce(nonce_);
-  const bool ok =
-      writer.WriteInt1(10) && writer.WriteNulTerminated("8.0.36-responder") &&
-      writer.WriteInt4(thread_id_) && writer.WriteBytes(nonce.first(kFirstPart)) &&
-      writer.WriteZeros(1) && writer.WriteInt2(kCapabilities & 0xFFFF) && writer.WriteInt1(255) &&
-      writer.WriteInt2(0x0002) && writer.WriteInt2(kCapabilities >> 16) &&
-      writer.WriteInt1(packet::kNonceSize + 1) && writer.WriteZeros(10) &&
-      writer.WriteBytes(nonce.subspan(kFirstPart)) && writer.WriteZeros(1) &&
-      writer.WriteNulTerminated(options_.greeting_plugin);
+  const bool ok = writer.WriteInt1(10) && writer.WriteNulTerminated("8.0.36-responder") &&
+                  writer.WriteInt4(thread_id_) && writer.WriteBytes(nonce.first(kFirstPart)) &&
+                  writer.WriteZeros(1) && writer.WriteInt2(kCapabilities & 0xFFFF) &&
+                  writer.WriteInt1(255) && writer.WriteInt2(0x0002) &&
+                  writer.WriteInt2(kCapabilities >> 16) &&
+                  writer.WriteInt1(packet::kNonceSize + 1) && writer.WriteZeros(10) &&
+                  writer.WriteBytes(nonce.subspan(kFirstPart)) && writer.WriteZeros(1) &&
+                  writer.WriteNulTerminated(options_.greeting_plugin);
   SALLYPORT_CHECK(ok);
   scratch->out.clear();
   AppendPacket(writer.written(), 0, &scratch->out);
@@ -84,8 +84,7 @@ bool Connection::OnReadable(ServerScratch* scratch) {
   if (size < 0) {
     return errno == EAGAIN || errno == EINTR;
   }
-  return size > 0 &&
-         Process(packet::Bytes(scratch->in).first(static_cast<size_t>(size)), scratch);
+  return size > 0 && Process(packet::Bytes(scratch->in).first(static_cast<size_t>(size)), scratch);
 }
 
 bool Connection::OnWritable(ServerScratch* scratch) {
@@ -188,9 +187,9 @@ bool Connection::OnFull(const PacketStream::Packet& packet, std::string* out) {
   if (!secret.empty()) {
     password = packet::AsText(secret.bytes());
   }
-  return LogIn(password == std::string_view(options_.password.c_str(),
-                                            options_.password.size() + 1),
-               sequence_id, out);
+  return LogIn(
+      password == std::string_view(options_.password.c_str(), options_.password.size() + 1),
+      sequence_id, out);
 }
 
 bool Connection::LogIn(bool accepted, uint8_t sequence_id, std::string* out) {
@@ -245,8 +244,8 @@ bool Connection::OnQuery(std::string_view query, ServerScratch* scratch) {
     AppendOk(1, &scratch->out);
     return true;
   }
-  const std::vector<std::string> words = absl::StrSplit(
-      absl::string_view(start.data(), start.size()), ' ', absl::SkipEmpty());
+  const std::vector<std::string> words =
+      absl::StrSplit(absl::string_view(start.data(), start.size()), ' ', absl::SkipEmpty());
   uint64_t bytes = 0;
   uint64_t row_bytes = 64 * 1024;
   if (words.size() >= 2 && words[0] == "R" && ParseCount(words[1], &bytes) &&

@@ -27,7 +27,7 @@ namespace sallyport::bench {
 // What all connections share.
 struct ServerOptions {
   std::string password = "bench";
-  std::string greeting_plugin;                  // Offered in the greeting; an account may differ.
+  std::string greeting_plugin;  // Offered in the greeting; an account may differ.
   const tls::PasswordKey* password_key = nullptr;  // For full authentication.
 };
 

@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include <csignal>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -29,7 +29,8 @@ namespace {
 
 constexpr std::string_view kUsage =
     "Usage: responder [flags]\n"
-    "Queries: R BYTES (a reply of as many bytes), B BYTES [ROW_BYTES] (bulk rows), U... (an upload,\n"
+    "Queries: R BYTES (a reply of as many bytes), B BYTES [ROW_BYTES] (bulk rows), U... (an "
+    "upload,\n"
     "of any size; OK).\n";
 constexpr int kBacklog = 4096;
 
@@ -84,7 +85,8 @@ class ServerThread {
     if (slot.connection == nullptr) return;  // Closed in this turn.
     bool alive = true;
     if ((events & EPOLLOUT) != 0) alive = slot.connection->OnWritable(&scratch_);
-    if (alive && (events & ~uint32_t{EPOLLOUT}) != 0) alive = slot.connection->OnReadable(&scratch_);
+    if (alive && (events & ~uint32_t{EPOLLOUT}) != 0)
+      alive = slot.connection->OnReadable(&scratch_);
     if (!alive) {
       slot.connection.reset();  // Closing the socket takes it out of the epoll set.
       return;
@@ -141,8 +143,8 @@ int Main(int argc, char** argv) {
     }
     address = LocalAddress(*listener);  // The threads after the first share its port.
     TuneSocket(*listener, congestion);
-    servers.push_back(std::make_unique<ServerThread>(
-        *listener, static_cast<uint32_t>(1 + (i << 24)), options));
+    servers.push_back(
+        std::make_unique<ServerThread>(*listener, static_cast<uint32_t>(1 + (i << 24)), options));
   }
   std::printf("responder: listening on %s\n", address.ToString().c_str());
   std::fflush(stdout);

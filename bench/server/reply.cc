@@ -43,9 +43,9 @@ void AppendRow(uint32_t row_bytes, uint8_t sequence_id, std::string* out) {
 
 void AppendPacket(packet::Bytes payload, uint8_t sequence_id, std::string* out) {
   std::array<uint8_t, packet::kHeaderSize> header;
-  packet::WriteHeader({.payload_length = static_cast<uint32_t>(payload.size()),
-                       .sequence_id = sequence_id},
-                      header);
+  packet::WriteHeader(
+      {.payload_length = static_cast<uint32_t>(payload.size()), .sequence_id = sequence_id},
+      header);
   out->append(packet::AsText(header)).append(packet::AsText(payload));
 }
 
@@ -129,8 +129,8 @@ std::span<const iovec> BulkRows::Parts() {
   size_t skip = row_sent_;
   for (size_t row = 0; row < kRowsAtOnce && left > 0; ++row) {
     const auto value = static_cast<uint32_t>(std::min<uint64_t>(row_bytes_, left));
-    const size_t header = WriteRowHeader(value, static_cast<uint8_t>(sequence_id_ + row),
-                                         &headers[row]);
+    const size_t header =
+        WriteRowHeader(value, static_cast<uint8_t>(sequence_id_ + row), &headers[row]);
     if (skip < header) {
       parts[count++] = {headers[row].data() + skip, header - skip};
     }

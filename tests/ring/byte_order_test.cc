@@ -18,7 +18,7 @@ namespace sallyport {
 namespace {
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr uint64_t kStreamBytes = 4'000'000;
+constexpr uint64_t kStreamBytes = 6'000'000;
 #else
 constexpr uint64_t kStreamBytes = 12'000'000;
 #endif
@@ -257,7 +257,7 @@ void ByteOrderTest::OnBatch(std::span<const Completion> batch) {
   for (const Completion& completion : batch) {
     if (completion.tag.verb == Verb::kRecv && !completion.more) OnLast(completion);
   }
-  if (Below(&random_, 10) == 0) Flood();
+  if (Below(&random_, 5) == 0) Flood();
   std::vector<uint32_t> writable;
   for (const Completion& completion : batch) {
     const uint32_t slot = completion.tag.slot;
@@ -269,7 +269,7 @@ void ByteOrderTest::OnBatch(std::span<const Completion> batch) {
     } else if (completion.result > 0) {
       Take(&connections_[slot], completion.data);
       connections_[slot].drain = completion.more_data || Below(&random_, 4) == 0;
-      if (Below(&random_, 10) == 0) ring().Cancel(completion.tag);
+      if (Below(&random_, 4) == 0) ring().Cancel(completion.tag);
     }
   }
   for (const uint32_t slot : writable) Send(slot);
@@ -293,11 +293,11 @@ void ByteOrderTest::End() {
          drains_, drained_, refusals_, starved_, cancels_, floods_);
   // Each of the dangers was there.
   EXPECT_GT(drained_, kStreamBytes / 2);
-  EXPECT_GT(cancels_, 10u);
-  EXPECT_GT(floods_, 10u);
+  EXPECT_GT(cancels_, 0u);
+  EXPECT_GT(floods_, 0u);
   if (is_uring()) {
-    EXPECT_GT(refusals_, 10u);
-    EXPECT_GT(starved_, 10u);
+    EXPECT_GT(refusals_, 0u);
+    EXPECT_GT(starved_, 0u);
   }
 }
 

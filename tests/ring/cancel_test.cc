@@ -80,7 +80,7 @@ TEST_P(CancelTest, LosesNoByteThatWasPending) {
       ring().Cancel(RecvTag(2));
       EXPECT_EQ(Last(RecvTag(2)).result, -ECANCELED);
     }
-    ASSERT_EQ(received, bytes);
+    ASSERT_TRUE(received == bytes);
     Close(pair.ours);
     Close(pair.peer);
   }
@@ -142,7 +142,7 @@ TEST_P(CancelTest, ThenArmAgain) {
   while (received.size() < 2000) received += Next(RecvTag(1)).bytes;
   std::string expected;
   for (int i = 0; i < 200; ++i) expected += "0123456789";
-  EXPECT_EQ(received, expected);
+  EXPECT_TRUE(received == expected);
 }
 
 TEST_P(CancelTest, EndsAnAccept) {

@@ -72,8 +72,8 @@ class RingTest : public ::testing::TestWithParam<const char*> {
   // Turn waits once, `ms` at most, and adds what came to seen().
   size_t Turn(uint64_t ms);
   std::vector<Seen>& seen() { return seen_; }
-  // Next waits for the next completion of the op, fails the test after five seconds, and removes it
-  // from seen(). Completions of others stay there.
+  // Next waits for the next completion of the op and removes it from seen(). Completions of others
+  // stay there. After five seconds it ends the test.
   Seen Next(OpTag tag);
   // Last takes completions of the op, bytes collected, up to the last one.
   Seen Last(OpTag tag);

@@ -279,7 +279,7 @@ void Conversation::Arrive(Side side, std::string_view bytes) {
   if (side == Side::kServer) {
     server_wire_ += bytes;
     arrived_[side] += bytes;
-    return CheckSecret();
+    return CheckSecret(bytes.size());
   }
   if (!asked_for_tls_) {
     arrived_[side] += bytes;
@@ -315,11 +315,13 @@ void Conversation::CheckRecords() {
   }
 }
 
-void Conversation::CheckSecret() {
+void Conversation::CheckSecret(size_t new_bytes) {
   if (links_.unix_server || links_.allow_cleartext_password || links_.secret.empty()) return;
-  const size_t searched = std::min(server_wire_.size(), size_t{600'000});
-  const std::string_view end = std::string_view(server_wire_).substr(server_wire_.size() - searched);
-  if (end.find(links_.secret) != std::string_view::npos) Fail("the password went to the server");
+  const size_t searched = std::min(server_wire_.size(), new_bytes + links_.secret.size());
+  const std::string_view wire = server_wire_;
+  if (wire.substr(wire.size() - searched).find(links_.secret) != std::string_view::npos) {
+    Fail("the password went to the server");
+  }
 }
 
 std::string Conversation::Seal(std::string_view plaintext) {

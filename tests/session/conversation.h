@@ -131,7 +131,7 @@ class Conversation {
   void Arrive(Side side, std::string_view bytes);
   void ArriveAtTlsClient(std::string_view bytes);
   void CheckRecords();
-  void CheckSecret();
+  void CheckSecret(size_t new_bytes);
   std::string Seal(std::string_view plaintext);
   std::string Take(Side side, uint8_t sequence_id);
   void ExpectBytes(Side side, std::string_view bytes);

@@ -1,6 +1,8 @@
 // Handshakes: what is agreed on, whatever the pieces it arrives in, and what is refused.
 #include <gtest/gtest.h>
 #include <openssl/aead.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include <string>
 #include <string_view>
@@ -35,12 +37,11 @@ TEST_P(HandshakeTest, AgreesAndCarriesDataBothWays) {
   const std::unique_ptr<Context> context = MakeContext(agreement.key);
   TlsClientOptions options = OnlyVersion(agreement.version);
   options.ciphers = agreement.offered;
+  options.groups =
+      "X25519:P-256";  // The latter for TLS 1.2, where it allows the certificate's key.
   options.sni = "db.example.com";
   options.alpn = {"mysql", "h2"};
-  Pair pair(OnlyVersion(kTls13), context.get());
-  pair.server = std::make_unique<Server>(*context);
-  pair.client = std::make_unique<TlsClient>(options);
-  ASSERT_TRUE(Shake(pair.server.get(), pair.client.get(), piece)) << pair.server->engine().error();
+  Pair pair(options, context.get(), piece);
 
   const Parameters parameters = pair.server->engine().parameters();
   EXPECT_EQ(parameters.version, agreement.version == kTls13 ? "TLSv1.3" : "TLSv1.2");
@@ -110,6 +111,19 @@ TEST(Handshake, PrefersCheapGroups) {
   options.groups = "P-384:P-256:X25519";
   Pair pair(options);
   EXPECT_EQ(pair.server->engine().parameters().group, "X25519");
+}
+
+TEST(Handshake, PrefersTheHybridWhereTheLibraryHasIt) {
+  constexpr char kHybrid[] = "X25519MLKEM768:X25519:P-256";
+  const bssl::UniquePtr<SSL_CTX> probe(SSL_CTX_new(TLS_method()));
+  if (!SSL_CTX_set1_curves_list(probe.get(), kHybrid)) {
+    ERR_clear_error();
+    GTEST_SKIP() << "this BoringSSL is older than ML-KEM";
+  }
+  TlsClientOptions options = OnlyVersion(kTls13);
+  options.groups = kHybrid;
+  Pair pair(options);
+  EXPECT_EQ(pair.server->engine().parameters().group, "X25519MLKEM768");
 }
 
 TEST(Handshake, WithoutSni) {

@@ -123,14 +123,14 @@ bool Shake(Server* server, TlsClient* client, size_t piece) {
   return server_status == Engine::Status::kOk && client_status == TlsClient::Status::kOk;
 }
 
-Pair::Pair(const TlsClientOptions& options, const Context* context) {
+Pair::Pair(const TlsClientOptions& options, const Context* context, size_t piece) {
   if (context == nullptr) {
     own_context = MakeContext();
     context = own_context.get();
   }
   server = std::make_unique<Server>(*context);
   client = std::make_unique<TlsClient>(options);
-  if (!Shake(server.get(), client.get())) {
+  if (!Shake(server.get(), client.get(), piece)) {
     std::fprintf(stderr, "no handshake: server %s, client %s\n", server->engine().error().c_str(),
                  client->error().c_str());
     std::abort();

@@ -53,7 +53,8 @@ bool Shake(Server* server, TlsClient* client, size_t piece = kAtOnce);
 
 // Pair is a finished handshake, on which a test goes on. Aborts where it doesn't finish.
 struct Pair {
-  explicit Pair(const TlsClientOptions& options, const Context* context = nullptr);
+  explicit Pair(const TlsClientOptions& options, const Context* context = nullptr,
+                size_t piece = kAtOnce);
 
   std::unique_ptr<Context> own_context;
   std::unique_ptr<Server> server;
