@@ -67,7 +67,8 @@ void Session::Process(Side from, MutableBytes bytes, Outboxes* out) {
 
 // Takes something from the front of `*bytes`. False: the rest must wait.
 bool Session::ProcessSome(Side from, MutableBytes* bytes, Outboxes* out) {
-  const bool relays = phase_ == Phase::kCommand || (login_ != nullptr && login_->awaits_change_user);
+  const bool relays =
+      phase_ == Phase::kCommand || (login_ != nullptr && login_->awaits_change_user);
   if (from == Side::kServer && relays) {
     SendToClient(*bytes, out);
     *bytes = {};

@@ -3,7 +3,7 @@
 
     bad_input.py --proxy PATH [--io_engine epoll] [--only WORD]
 
-Each must end as DESIGN promises: an ERR packet with its code and the right sequence id or a TLS alert,
+Each must end as promised: an ERR packet with its code and the right sequence id or a TLS alert,
 one line in the log, and nothing left over in a proxy that lives on. All cases run beside each other
 on one proxy, because some wait for time limits.
 """

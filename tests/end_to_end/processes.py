@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-# /tmp and not $TMPDIR: Bazel's is longer than the 107 bytes that the path of a unix socket may have.
+# /tmp and not $TMPDIR: Bazel's is longer than the 107 bytes that a unix socket's path may have.
 FOLDER_PREFIX = "/tmp/sallyport-test-"
 
 

@@ -29,7 +29,8 @@ class Report:
             return function(*arguments)
         except Exception as error:  # pylint: disable=broad-except
             where = traceback.extract_tb(error.__traceback__)[-1]
-            self.check(name, False, f"{type(error).__name__}: {error} ({where.name}:{where.lineno})")
+            self.check(name, False,
+                       f"{type(error).__name__}: {error} ({where.name}:{where.lineno})")
             return None
 
     def exit_code(self):

@@ -1,5 +1,5 @@
-// Before OK: whoever leaves, at whatever point, the client is told what can be told, and the server is
-// never left with a log-in that it would count as aborted.
+// Before OK: whoever leaves, at whatever point, the client is told what can be told, and the
+// server is never left with a log-in that it would count as aborted.
 #include <gtest/gtest.h>
 
 #include <optional>
@@ -78,8 +78,10 @@ const std::vector<Point>& Points() {
          c.ClientBytes(Half(Packet(1, kLogin.payload())));
        },
        Excuse::kLogin, 1, 1},
-      {"logged in, server's turn", [](Conversation& c) { LogIn(c, kLogin); }, Excuse::kNothing, 3, 2},
-      {"logged in without TLS", [](Conversation& c) { LogInPlain(c, kLogin); }, Excuse::kNothing, 2, 2},
+      {"logged in, server's turn", [](Conversation& c) { LogIn(c, kLogin); }, Excuse::kNothing, 3,
+       2},
+      {"logged in without TLS", [](Conversation& c) { LogInPlain(c, kLogin); }, Excuse::kNothing, 2,
+       2},
       {"half an answer of the server",
        [](Conversation& c) {
          LogIn(c, kLogin);
@@ -249,7 +251,9 @@ TEST(Ends, AnUnreachableServerIsTold) {
        {CloseReason::kServerUnreachable, CloseReason::kTooManyConnections}) {
     Converse({}, [&](Conversation& c) {
       c.Refuse(reason, {2003, "HY000", "Can't connect to MySQL server on 'db:3306' (111)"});
-      c.ExpectClient(0, "\xFF\xD3\x07" "Can't connect to MySQL server on 'db:3306' (111)");
+      c.ExpectClient(0,
+                     "\xFF\xD3\x07"
+                     "Can't connect to MySQL server on 'db:3306' (111)");
       c.ExpectEnd(Side::kClient);
       c.ExpectEnd(Side::kServer);
       c.ExpectClosed(reason);

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """The command lines of MariaDB and MySQL, by the contract of README.md.
 
-The words before `operation=` are the command itself, and behind a `--` what is particular to it, for
-example `mysql -- --compression-algorithms=zstd`; it is told to read no option files.
+The words before `operation=` are the command itself, and behind a `--` what is particular to it,
+for example `mysql -- --compression-algorithms=zstd`; it is told to read no option files.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ WRITE_BYTES = 2 << 20
 
 
 def split_arguments(words):
-    """Everything up to the first word that looks like `name=value` without dashes is the command."""
+    """All up to the first word that looks like `name=value` without dashes is the command."""
     first = next(n for n, word in enumerate(words) if re.match(r"[a-z_]+=", word))
     return words[:first], dict(word.split("=", 1) for word in words[first:])
 

@@ -17,7 +17,8 @@ const options = Object.fromEntries(process.argv.slice(2).map((word) => {
 const address = options.socket ? { socketPath: options.socket }
   : { host: options.host, port: Number(options.port) };
 const tls = options.tls === 'verify'
-  ? { ssl: { ca: fs.readFileSync(options.ca), rejectUnauthorized: true, verifyIdentity: true } } : {};
+  ? { ssl: { ca: fs.readFileSync(options.ca), rejectUnauthorized: true, verifyIdentity: true } }
+  : {};
 
 const operations = {
   async login(query) {
