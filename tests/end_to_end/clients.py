@@ -21,7 +21,7 @@ BASIC = ("login", "read", "write", "wrong_password")
 
 
 def _made(name, sources, make):
-    """A folder in the user's cache that make(folder) has filled; new when a source changes."""
+    """A folder in the user's cache that make(folder) has filled; another when a source changes."""
     recipe = hashlib.sha256()
     for source in sources:
         with open(source, "rb") as file:

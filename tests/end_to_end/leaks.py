@@ -7,7 +7,6 @@ Compares the proxy's memory and descriptors before and after many connections th
 ways, and then has sysbench ask point queries over TLS with 16 threads; `--seconds 60` by hand.
 """
 
-import multiprocessing
 import os
 import re
 import shutil
@@ -21,57 +20,20 @@ from options import make_parser, parse
 from proxy import Proxy
 from report import Report
 
+HERE = os.path.dirname(os.path.realpath(__file__))
+PROCESSES = 3
 WARM_UP = 1000
 # What allocators may keep; a leak of 1 KiB a connection would be more.
 GROWTH_KIB_MAX = 6 << 10
 
 
-def accept_everybody(sock):
-    """A server that believes everybody and answers every command with OK."""
-    sock.sendall(wire.greeting())
-    sequence_id, _ = wire.read_packet(sock)
-    sock.sendall(wire.packet(sequence_id + 1, wire.OK_PAYLOAD))
-    while True:
-        wire.read_packet(sock)
-        sock.sendall(wire.packet(1, wire.OK_PAYLOAD))
-
-
-def one_connection(address, context, number):
-    """One of six lives of a connection, by its number."""
-    with wire.dial(address) as sock:
-        wire.read_packet(sock)
-        life = number % 6
-        if life == 0:
-            return  # Leaves early.
-        sequence_id = 1
-        if life >= 3:
-            sock.sendall(wire.ssl_request())
-            if life == 5:
-                sock.sendall(b"\x80" * 50)
-                wire.read_to_end(sock)
-                return
-            sock = context.wrap_socket(sock, server_hostname="127.0.0.1")
-            sequence_id = 2
-        sock.sendall(wire.handshake_response(sequence_id))
-        if wire.read_packet(sock)[1][:1] != b"\0":
-            raise RuntimeError("the log-in was refused")
-        sock.sendall(wire.packet(0, b"\x03SELECT 1"))
-        wire.read_packet(sock)
-        if life in (1, 3):
-            sock.sendall(wire.packet(0, b"\x01"))  # COM_QUIT; the others just close.
-        sock.close()
-
-
-def connect_many(address, ca, numbers):
-    """In a process of its own, since Python's threads share one core."""
-    context = wire.tls_context(ca)
-    failures = []
-    for number in numbers:
-        try:
-            one_connection(address, context, number)
-        except Exception as error:  # pylint: disable=broad-except
-            failures.append(f"{number}: {type(error).__name__}: {error}")
-    return failures
+def connect_many(port, ca, first, count):
+    """`count` connections, shared by some processes; gives what went wrong."""
+    running = [processes.start(
+        ["/usr/bin/python3", os.path.join(HERE, "connect_many.py"), str(port), ca,
+         str(first + n), str(count - n), str(PROCESSES)], stdout=subprocess.PIPE, text=True)
+        for n in range(PROCESSES)]
+    return [line for process in running for line in process.communicate()[0].splitlines()]
 
 
 def settled(proxy):
@@ -87,22 +49,14 @@ def settled(proxy):
 
 
 def check_connections(report, options, pair, ca):
-    with wire.FakeServer(accept_everybody) as server:
+    with wire.FakeServer(wire.accept_everybody) as server:
         with Proxy(options.proxy, server.address, pair=pair,
                    io_engine=options.io_engine) as proxy:
-            address = ("127.0.0.1", proxy.port)
-            # Forked and not spawned: the clients need nothing but the sockets module.
-            with multiprocessing.get_context("fork").Pool(3) as pool:
-                def run(first, count):
-                    shares = [range(first + n, first + count, 6) for n in range(6)]
-                    work = [pool.apply_async(connect_many, (address, ca, share))
-                            for share in shares]
-                    return [failure for share in work for failure in share.get(300)]
-                failures = run(0, WARM_UP)
-                kib, descriptors = settled(proxy)
-                began = time.monotonic()
-                failures += run(WARM_UP, options.connections)
-                seconds = time.monotonic() - began
+            failures = connect_many(proxy.port, ca, 0, WARM_UP)
+            kib, descriptors = settled(proxy)
+            began = time.monotonic()
+            failures += connect_many(proxy.port, ca, WARM_UP, options.connections)
+            seconds = time.monotonic() - began
             kib_after, descriptors_after = settled(proxy)
             print(f"{options.connections} connections in {seconds:.0f} s; memory {kib} KiB before, "
                   f"{kib_after} after; descriptors {descriptors} before, {descriptors_after} after")

@@ -15,7 +15,6 @@ import time
 import mysql_wire as wire
 import processes
 import servers
-from leaks import accept_everybody
 from options import make_parser, parse
 from proxy import Proxy
 from report import Report
@@ -258,7 +257,7 @@ def main():
     parser.add_argument("--only", default="", help="only checks with this in their name")
     options = parse(parser)
     report = Report()
-    with processes.test_folder() as folder, wire.FakeServer(accept_everybody) as server:
+    with processes.test_folder() as folder, wire.FakeServer(wire.accept_everybody) as server:
         room = Room(report, options, folder, server)
         for check in CHECKS:
             if options.only in check.__name__:

@@ -4,9 +4,9 @@
     matrix.py --proxy PATH [--io_engine epoll] [--server mysql] [--client go] [--account sha256]
     matrix.py                     without a proxy: what works directly
 
-Prints Markdown tables and exits with 1 if anything that works directly fails through the proxy.
-The servers behind the proxy have no TLS, which is what the proxy is for; "direct TLS" is a server
-of the same version that has it.
+Prints Markdown tables; exits with 1 if anything that works directly fails through the proxy. The
+servers behind the proxy have no TLS, which is what the proxy is for; "direct TLS" is a server of the
+same version that has it.
 """
 
 import collections
@@ -141,7 +141,7 @@ def run_all(rooms, found, options, ca):
 
 
 def refuses_strangers(rooms, found, stranger):
-    """Each client must refuse a certificate of another authority, or its "verified" means nothing.
+    """Each client must refuse a certificate of another authority, or "verified" means nothing.
     Gives those that do not."""
     careless = []
     for room in rooms:
@@ -161,8 +161,7 @@ def print_tables(results, found):
     for job, ok, _text in results:
         marks[job.row, job.client.name][job.way] = WORKS if ok else FAILS
     used = [way for way in WAYS if any(way in cell for cell in marks.values())]
-    print(f"\nIn each cell: {', '.join(used)}. "
-          f"{WORKS} works, {FAILS} does not, {ABSENT} not asked.")
+    print(f"\nIn each cell: {', '.join(used)}. {WORKS} works, {FAILS} does not, {ABSENT} not asked.")
     for server in sorted({job.server for job, _, _ in results}):
         print(f"\n| {server} | " + " | ".join(client.title for client in found) + " |")
         print("|---" * (len(found) + 1) + "|")

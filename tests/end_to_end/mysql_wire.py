@@ -188,3 +188,13 @@ class FakeServer:
 
     def __exit__(self, *_error):
         self.close()
+
+
+def accept_everybody(sock):
+    """A server that believes everybody and answers every command with OK."""
+    sock.sendall(greeting())
+    sequence_id, _ = read_packet(sock)
+    sock.sendall(packet(sequence_id + 1, OK_PAYLOAD))
+    while True:
+        read_packet(sock)
+        sock.sendall(packet(1, OK_PAYLOAD))

@@ -6,6 +6,7 @@ and each folder is held by a lock, so that a later test knows whose owner is gon
 """
 
 import contextlib
+import faulthandler
 import fcntl
 import glob
 import os
@@ -116,6 +117,7 @@ class Skipped(Exception):
 def run_main(main):
     """Calls main() and exits with its code, so that `finally` blocks run on SIGTERM too."""
     def on_sigterm(_signal, _frame):
+        faulthandler.dump_traceback()  # Whoever reads of a time limit wants to know where.
         sys.exit(128 + signal.SIGTERM)
     signal.signal(signal.SIGTERM, on_sigterm)
     sys.stdout.reconfigure(line_buffering=True)

@@ -17,7 +17,7 @@ WRITE_BYTES = 2 << 20
 
 
 def split_arguments(words):
-    """All up to the first word that looks like `name=value` without dashes is the command."""
+    """All words up to the first that looks like `name=value`, without dashes, are the command."""
     first = next(n for n, word in enumerate(words) if re.match(r"[a-z_]+=", word))
     return words[:first], dict(word.split("=", 1) for word in words[first:])
 
