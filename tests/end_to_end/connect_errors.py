@@ -6,9 +6,9 @@
 
 A server counts handshakes that were broken off against the address they came from, and at
 max_connect_errors it refuses that address: behind a proxy, everybody. It does not count
-127.0.0.1, nor addresses without a name. So this runs in a network namespace of its own, where loopback has
-another address too, and in a mount namespace of its own, where /etc/hosts names it. Both go when the
-last process in them goes.
+127.0.0.1, nor addresses without a name. So this runs in a network namespace of its own, where
+loopback has another address too, and in a mount namespace of its own, where /etc/hosts names it.
+Both go when the last process in them goes.
 """
 
 import concurrent.futures

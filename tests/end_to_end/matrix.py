@@ -5,8 +5,8 @@
     matrix.py                     without a proxy: what works directly
 
 Prints Markdown tables; exits with 1 if anything that works directly fails through the proxy. The
-servers behind the proxy have no TLS, which is what the proxy is for; "direct TLS" is a server of the
-same version that has it.
+servers behind the proxy have no TLS, which is what the proxy is for; "direct TLS" is a server of
+the same version that has it.
 """
 
 import collections
@@ -161,7 +161,8 @@ def print_tables(results, found):
     for job, ok, _text in results:
         marks[job.row, job.client.name][job.way] = WORKS if ok else FAILS
     used = [way for way in WAYS if any(way in cell for cell in marks.values())]
-    print(f"\nIn each cell: {', '.join(used)}. {WORKS} works, {FAILS} does not, {ABSENT} not asked.")
+    print(f"\nIn each cell: {', '.join(used)}. "
+          f"{WORKS} works, {FAILS} does not, {ABSENT} not asked.")
     for server in sorted({job.server for job, _, _ in results}):
         print(f"\n| {server} | " + " | ".join(client.title for client in found) + " |")
         print("|---" * (len(found) + 1) + "|")
