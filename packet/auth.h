@@ -11,12 +11,12 @@ namespace sallyport::packet {
 
 // The kinds of server packet between HandshakeResponse41 (or COM_CHANGE_USER) and OK.
 enum class AuthPacket {
-  kOk,                  // 00
-  kErr,                 // FF
-  kAuthSwitchRequest,   // FE plugin NUL auth_plugin_data
-  kOldAuthSwitch,       // FE alone: mysql_old_password
-  kAuthNextFactor,      // 02 plugin NUL auth_plugin_data, with MULTI_FACTOR_AUTHENTICATION only
-  kPluginData,          // Everything else: AuthMoreData (01 ...), or MariaDB's data without 01
+  kOk,                 // 00
+  kErr,                // FF
+  kAuthSwitchRequest,  // FE plugin NUL auth_plugin_data
+  kOldAuthSwitch,      // FE alone: mysql_old_password
+  kAuthNextFactor,     // 02 plugin NUL auth_plugin_data, with MULTI_FACTOR_AUTHENTICATION only
+  kPluginData,         // Everything else: AuthMoreData (01 ...), or MariaDB's data without 01
 };
 
 // ClassifyAuthPacket goes by the first byte. MariaDB sends plugin data without the 01 that marks
@@ -29,8 +29,8 @@ Bytes PluginData(Bytes payload);
 
 // The plugin that the server asks for, and its auth_plugin_data. Views live as long as `payload`.
 struct AuthSwitch {
-  std::string_view auth_plugin_name;
-  Bytes auth_plugin_data;
+  std::string_view auth_plugin_name{};
+  Bytes auth_plugin_data{};
 };
 
 // ParseAuthSwitch reads a payload of kind kAuthSwitchRequest or kAuthNextFactor. A name without its

@@ -14,17 +14,19 @@ inline constexpr uint8_t COM_CHANGE_USER = 0x11;
 
 // The parts of a COM_CHANGE_USER. Views live as long as the parsed payload.
 struct ChangeUser {
-  std::string_view username;
-  Bytes auth_response;
-  std::string_view database;
-  std::string_view auth_plugin_name;  // Empty when absent: mysql_native_password is meant.
+  std::string_view username{};
+  Bytes auth_response{};
+  std::string_view database{};
+  std::string_view auth_plugin_name{};  // Empty when absent: mysql_native_password is meant.
   size_t auth_response_field_begin = 0;
   size_t auth_response_field_end = 0;
 };
 
 // ParseChangeUser reads a whole payload, command byte included. `capability_flags` are those of the
-// client's HandshakeResponse41. It returns kMalformed, leaving `*out` alone, when a field runs over
-// the end; a payload may end after any field from the database on, as mysqld accepts it.
+// client's HandshakeResponse41. It returns kMalformed, leaving `*out` alone, when this is another
+// command, when username or auth_response run over the end or the database is missing: servers
+// refuse that too. A payload may end after any field from the database on, and that one may lack
+// its NUL.
 Parse ParseChangeUser(Bytes payload, uint32_t capability_flags, ChangeUser* out);
 
 // ReplaceAuthResponse: as the function of this name in handshake_response.h.

@@ -22,12 +22,12 @@ bool ReadNonce(Bytes auth_plugin_data, Nonce* out);
 
 // The parts of a greeting that the proxy looks at. Views live as long as the parsed payload.
 struct Greeting {
-  std::string_view server_version;
+  std::string_view server_version{};
   uint32_t thread_id = 0;
   uint32_t capability_flags = 0;
   uint8_t character_set = 0;
-  std::string_view auth_plugin_name;  // Empty without CLIENT_PLUGIN_AUTH.
-  Nonce nonce{};                      // First 20 bytes of auth_plugin_data, zero-filled.
+  std::string_view auth_plugin_name{};  // Empty without CLIENT_PLUGIN_AUTH.
+  Nonce nonce{};                        // First 20 bytes of auth_plugin_data, zero-filled.
 };
 
 // ParseGreeting reads a whole payload. It returns kMalformed, leaving `*out` alone, when this is no

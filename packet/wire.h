@@ -50,16 +50,18 @@ class Reader {
 };
 
 // Writer writes to the front of `room`, which must outlive it. After a call that returned false
-// nothing of that call was written.
+// written() is what it was.
 class Writer {
  public:
   explicit Writer(MutableBytes room) : room_(room) {}
 
   bool WriteInt1(uint8_t value);
   bool WriteInt2(uint16_t value);
+  // WriteInt3 writes the low 24 bits.
   bool WriteInt3(uint32_t value);
   bool WriteInt4(uint32_t value);
   bool WriteIntLenEnc(uint64_t value);
+  // WriteBytes: `bytes` must not overlap the room.
   bool WriteBytes(Bytes bytes);
   bool WriteBytesLenEnc(Bytes bytes);
   bool WriteNulTerminated(std::string_view text);
@@ -68,6 +70,8 @@ class Writer {
   Bytes written() const { return room_.first(position_); }
 
  private:
+  bool WriteInt(uint64_t value, size_t size);
+
   MutableBytes room_;
   size_t position_ = 0;
 };

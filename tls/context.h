@@ -6,11 +6,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/statusor.h"
+#include "tls/certificate_info.h"
 
 namespace sallyport::tls {
 
@@ -20,26 +19,23 @@ struct ContextOptions {
   int64_t now = 0;  // Unix seconds: what the validity period is held against.
 };
 
-// What the certificate says, for logs and metrics.
-struct CertificateInfo {
-  std::string subject;
-  std::vector<std::string> dns_names;
-  std::string key_type;    // "ECDSA P-256", "RSA 2048", ...
-  int64_t not_after = 0;   // Unix seconds.
-  size_t chain_length = 0;
-};
-
-// Context is immutable after Create and may be used by all threads at once; Engines keep a reference
-// to what they need of it. TLS 1.2 and 1.3; AES-128-GCM first, then ChaCha20-Poly1305 and
-// AES-256-GCM; X25519 and P-256; tickets under keys of the Context's own, so that a client resumes
-// on any worker. No renegotiation, no compression, no early data.
+// Context is immutable after Create and may be used by all threads at once; Engines keep a
+// reference to what they need of it. TLS 1.2 and 1.3 with three ciphers: AES-128-GCM first, then
+// ChaCha20-Poly1305, then AES-256-GCM (in TLS 1.3 the library takes the client's order, or ChaCha20
+// where the machine has no AES instructions). X25519 (hybrid with ML-KEM-768 where the library has
+// it), P-256, P-384. Tickets are under keys of the Context's own, so that a client resumes on any
+// worker, and a new Context (a reload) means one full handshake. No renegotiation, compression,
+// early data, client certificates; ALPN is ignored.
 class Context {
  public:
-  // Create checks everything that can be known before a client comes. kInvalidArgument, with a
-  // message fit for an operator ("the key does not match the certificate", "the certificate expired
-  // on 2025-01-31 12:00 UTC", ...; never any part of the key), when: no certificate or key in the PEM,
-  // more than one key, an encrypted key, a mismatch, expired or not yet valid, a chain whose parts do
-  // not follow each other, an RSA key under 2048 bits, a key type that can't sign.
+  // Create checks everything that can be known before a client comes. PEM blocks of other kinds are
+  // skipped, so certificate and key may come from one file, in any order; a key may be PKCS#8,
+  // PKCS#1 or SEC1. kInvalidArgument, with a message fit for an operator ("the key does not match
+  // the certificate (CN=db)", "the certificate expired on 2025-01-31 12:00 UTC", ...; never any
+  // part of the key), when: no certificate or key in the PEM, more than one key, an encrypted key,
+  // a mismatch, a certificate of the chain expired or not yet valid, a chain whose parts do not
+  // follow each other or over 24 KiB of DER, an RSA key under 2048 or over 8192 bits, a key that is
+  // neither RSA, ECDSA (P-256, P-384, P-521) nor Ed25519.
   static absl::StatusOr<std::unique_ptr<Context>> Create(const ContextOptions& options);
 
   ~Context();

@@ -24,9 +24,9 @@ struct Room {
 
 // What a client's connection settled on. Views live as long as the process (library constants).
 struct Parameters {
-  std::string_view version;      // "TLSv1.3"
-  std::string_view cipher;       // "TLS_AES_128_GCM_SHA256"
-  std::string_view group;        // "X25519"; empty where there was no key exchange.
+  std::string_view version;  // "TLSv1.3"
+  std::string_view cipher;   // "TLS_AES_128_GCM_SHA256"
+  std::string_view group;    // "X25519"; empty where there was no key exchange.
   bool resumed = false;
 };
 
@@ -34,7 +34,8 @@ struct Parameters {
 // calls it holds no buffer unless a record is incomplete.
 //
 // Every call takes all of `in` (an unfinished record is kept inside) unless it says otherwise, and
-// may append records to `out`, which must be sent *whatever the result*: that is how alerts get out.
+// may append records to `out`, which must be sent *whatever the result*: that is how alerts get
+// out.
 class Engine {
  public:
   explicit Engine(const Context& context);
@@ -43,10 +44,10 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   enum class Status {
-    kOk,         // Done; for Handshake: finished.
-    kNeedMore,   // All input was taken, and more is needed to go on.
-    kClosed,     // The client's close_notify arrived. Sending is still allowed.
-    kError,      // Fatal: error() says why, an alert was appended to `out` where TLS wants one.
+    kOk,        // Done; for Handshake: finished.
+    kNeedMore,  // All input was taken, and more is needed to go on.
+    kClosed,    // The client's close_notify arrived. After the handshake, sending is still allowed.
+    kError,     // Fatal: error() says why, an alert was appended to `out` where TLS wants one.
   };
 
   // Handshake goes on with the handshake. On kOk the TLS 1.3 tickets were appended too (else the
@@ -59,7 +60,9 @@ class Engine {
 
   // Open decrypts `in` and appends the plaintext to `plain`. kNeedMore is the ordinary result: all
   // of `in` was taken. kClosed: close_notify; what came before it is in `plain`, what follows is
-  // dropped. KeyUpdate and the like are answered into `out`.
+  // dropped, now and in later calls. kError: likewise what came before it is in `plain`; it stays
+  // kError. KeyUpdate is answered into `out`. Never kOk. That the stream ended without close_notify
+  // only the caller can see: whatever was opened before is genuine, and more may have been cut off.
   // REQUIRES: handshake_done(), plain->free().size() >= in.size() + kRecordPlaintextMax,
   // out->free().size() >= kControlRoom.
   static constexpr size_t kRecordPlaintextMax = 16 * 1024;
@@ -68,7 +71,7 @@ class Engine {
 
   // Seal encrypts all of `plain` into records of up to 16 KiB each.
   // REQUIRES: handshake_done(), no Close before, out->free().size() >= SealedSizeMax(plain.size()).
-  // kOk, or kError.
+  // kOk, or kError: a fatal alert was sent before, by this side.
   Status Seal(std::span<const uint8_t> plain, Room* out);
   static size_t SealedSizeMax(size_t plain_size);
 
@@ -76,18 +79,23 @@ class Engine {
   // REQUIRES: handshake_done(), out->free().size() >= kControlRoom.
   void Close(Room* out);
 
-  // parameters of the finished handshake. sni: the name the client asked for, empty without.
+  // parameters of the finished handshake. REQUIRES: handshake_done().
+  // sni is the name the client asked for, empty without: up to 255 bytes of the client's choosing,
+  // without NUL. It may be asked for after a failed handshake too.
   Parameters parameters() const;
   std::string sni() const;
 
-  // error is the reason of the last kError in the library's words, for the log: "WRONG_VERSION_NUMBER",
-  // "TLSV1_ALERT_UNKNOWN_CA", ... Never bytes of the peer. Valid until the next call.
+  // error is the reason of the last kError in the library's words, for the log:
+  // "WRONG_VERSION_NUMBER", "TLSV1_ALERT_UNKNOWN_CA" (those with ALERT came from the client), ...
+  // Never bytes of the peer. Valid until the next call.
   const std::string& error() const { return error_; }
 
  private:
   friend struct EngineBio;  // The BIO that reads from in_ and writes to out_.
 
-  Status Fail();
+  Status Judge(int result);  // What a result of the library means.
+  void FlushQueued();        // Writes what the library holds back until there is data.
+  void EndCall();            // Forgets the caller's memory; leaves no errors behind.
 
   bssl::UniquePtr<SSL> ssl_;
   std::span<const uint8_t> in_;  // Set during a call only.

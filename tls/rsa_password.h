@@ -57,7 +57,7 @@ class PasswordKey {
  private:
   PasswordKey();
 
-  bssl::UniquePtr<RSA> rsa_;
+  bssl::UniquePtr<EVP_PKEY> key_;
   std::string public_key_pem_;
 };
 

@@ -17,7 +17,8 @@ struct CertificatePair {
 
 // MakeSelfSigned makes an ECDSA P-256 key and an X.509 v3 certificate (v1 is refused by several
 // clients) for `names`, DNS names or IP addresses as text, valid from an hour before `now` (Unix
-// seconds) for `days`. kInternal when the library fails.
+// seconds) for `days`. It is no CA, serves servers only, and verifies against itself.
+// kInvalidArgument when there is no name or one is neither; kInternal when the library fails.
 absl::StatusOr<CertificatePair> MakeSelfSigned(const std::vector<std::string>& names, int64_t now,
                                                int days);
 

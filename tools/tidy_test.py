@@ -82,8 +82,9 @@ class Planted(unittest.TestCase):
         self.assertEqual([], self.find({"tests/a_test.cc": code}))
 
     def test_session_is_pure(self):
-        self.assertEqual([("proxy/session.cc", 2)], self.find(
-            {"proxy/session.cc": '#include "packet/framer.h"\n#include <unistd.h>\n'}))
+        code = '#include "packet/framer.h"\n#include <unistd.h>\n'
+        for path in ("proxy/session.cc", "proxy/session/login.cc"):
+            self.assertEqual([(path, 2)], self.find({path: code}))
 
     def test_engines_have_one_file(self):
         for header in tidy.ALONE:

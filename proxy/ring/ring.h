@@ -121,6 +121,12 @@ class Ring {
   // so on. It raises no SIGPIPE.
   virtual int32_t SendNow(int fd, std::span<const iovec> parts) = 0;
 
+  // SpliceNow moves up to `size` bytes without copying them, from a socket into a pipe or from a
+  // pipe into a socket: bytes, 0 at the end of stream, -EAGAIN when nothing is there or nothing
+  // fits. For a socket with a Recv in flight what is said at RecvNow holds. (splice(2);
+  // IORING_OP_SPLICE would go to a kernel thread each time.)
+  virtual int32_t SpliceNow(int from, int to, size_t size) = 0;
+
   // ShutdownSend sends FIN. Errors (the peer is gone already) don't matter and aren't told.
   virtual void ShutdownSend(int fd) = 0;
   // Close. REQUIRES: no op in flight on fd. `reset`: RST instead of FIN (SO_LINGER 0).

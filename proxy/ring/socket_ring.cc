@@ -1,5 +1,6 @@
 #include "proxy/ring/socket_ring.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -90,6 +91,15 @@ int32_t SocketRing::SendNow(int fd, std::span<const iovec> parts) {
     const ssize_t sent = parts.size() == 1 ? send(fd, parts[0].iov_base, parts[0].iov_len, kFlags)
                                            : sendmsg(fd, &message, kFlags);
     if (sent >= 0) return static_cast<int32_t>(sent);
+    if (errno != EINTR) return -errno;
+  }
+}
+
+int32_t SocketRing::SpliceNow(int from, int to, size_t size) {
+  for (;;) {
+    const ssize_t moved =
+        splice(from, nullptr, to, nullptr, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (moved >= 0) return static_cast<int32_t>(moved);
     if (errno != EINTR) return -errno;
   }
 }

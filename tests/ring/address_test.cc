@@ -91,8 +91,8 @@ TEST(ResolveAddress, SaysThatANameHasNoAddress) {
 class ListenTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    // Not TEST_TMPDIR: a socket's path has 107 bytes at most.
-    std::string name = "/tmp/ring_test.XXXXXX";
+    // A unix socket's path is short; a test runner's folder may be deep.
+    std::string name = "/tmp/sallyport-ring.XXXXXX";
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;
     path_ = folder_ + "/s";

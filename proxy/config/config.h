@@ -1,0 +1,75 @@
+// Config: what an operator decides, as one checked value. Made once at start, then only read.
+#ifndef PROXY_CONFIG_CONFIG_H_
+#define PROXY_CONFIG_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sallyport {
+
+// kPreferred: a client chooses. kRequired: one that does not ask for TLS is refused. kDisabled: TLS
+// is not offered.
+enum class TlsMode { kPreferred, kRequired, kDisabled };
+
+enum class IoEngine { kAuto, kIoUring, kEpoll };
+
+// The initializers are the defaults: --help, --check_config and the manual page read them from
+// here. What each option means to an operator is in options.cc; here stands why a default is what
+// it is.
+struct Config {
+  std::vector<std::string> listen = {"0.0.0.0:6033"};
+  std::vector<std::string> server = {"127.0.0.1:3306"};
+
+  TlsMode tls_mode = TlsMode::kPreferred;
+  std::string tls_cert;  // Both empty: a self-signed pair, made in memory.
+  std::string tls_key;
+
+  IoEngine io_engine = IoEngine::kAuto;
+  int workers = 0;  // 0: one a CPU.
+
+  // Loopback only: metrics tell an outsider more than he should know.
+  std::string admin = "127.0.0.1:6034";  // Empty: off.
+
+  bool allow_cleartext_password = false;
+  bool core_dumps = false;
+
+  // A connection to a server takes one local port, and Linux has 28,232 of them (32768 to 60999)
+  // for one address of a server. 20,000 leaves room for those in TIME_WAIT; past that a client had
+  // better read "Too many connections" than wait for a connect that fails.
+  uint32_t max_connections = 20'000;
+
+  // A lost SYN is sent again after 1 s and 3 s: both still count. Half of the 10 s after which
+  // common clients give up, so that they read the proxy's error and not their own.
+  uint32_t connect_timeout_ms = 5'000;
+
+  // mysqld waits 10 s (its connect_timeout) for each packet of a log-in, then counts a failure
+  // against the proxy's address. The proxy has to be first, to finish that log-in in the client's
+  // place.
+  uint32_t handshake_timeout_ms = 8'000;
+
+  // 0: never. Pools leave connections idle for hours, and the server closes those itself after its
+  // wait_timeout (8 h, and any session may change it). A proxy that is sooner breaks pools, one
+  // that is later does nothing, and what a vanished peer leaves behind is keepalive's work.
+  uint32_t idle_timeout_ms = 0;
+
+  // What connections get to finish after SIGTERM: under the 30 s that container runtimes commonly
+  // grant before SIGKILL. 0: none.
+  uint32_t shutdown_timeout_ms = 25'000;
+
+  // A peer that vanished is noticed after 60 + 6 * 10 s = 2 minutes. The first 60 s are under the
+  // idle limits of the NAT and load balancers of the large clouds (240 s, 350 s). Idle 0: off.
+  uint32_t keepalive_idle_s = 60;
+  uint32_t keepalive_interval_s = 10;
+  uint32_t keepalive_count = 6;
+
+  // TCP_USER_TIMEOUT. 0: the kernel's own rule (some 15 minutes of retransmissions). Not less,
+  // because Linux holds it also against a live client that pauses reading a long result.
+  uint32_t user_timeout_ms = 0;
+
+  std::string log_level = "info";
+};
+
+}  // namespace sallyport
+
+#endif  // PROXY_CONFIG_CONFIG_H_

@@ -1,0 +1,254 @@
+#include "proxy/config/options.h"
+
+#include <array>
+#include <cassert>
+#include <sstream>
+#include <type_traits>
+
+#include "proxy/config/nearest.h"
+#include "proxy/config/values.h"
+#include "toml++/toml.h"
+
+namespace sallyport {
+namespace {
+
+using enum OptionKind;
+
+// In the order of the enums: a choice is stored as its place.
+constexpr std::string_view kTlsModes[] = {"preferred", "required", "disabled"};
+constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
+constexpr std::string_view kLogLevels[] = {"debug", "info", "warning", "error"};
+
+constexpr int64_t kSecond = 1000;
+constexpr int64_t kHour = 3600 * kSecond;
+constexpr int64_t kDay = 24 * kHour;
+
+// Limits are wide: they catch slips (milliseconds for seconds) and what the kernel refuses (the
+// keepalive limits are those of tcp(7)), not taste.
+constexpr Option kOptions[] = {
+    {"config", "FILE", "TOML with any of the keys below; flags win.", kConfigFile, {}},
+    {"listen", "ADDRESS,...",
+     "Where clients connect: HOST:PORT, [V6]:PORT, or :PORT for all interfaces.", kListenAddresses,
+     &Config::listen},
+    {"server", "ADDRESS,...", "The MySQL or MariaDB servers: HOST:PORT, [V6]:PORT or unix:/PATH.",
+     kServerAddresses, &Config::server},
+    {"tls_mode", "MODE",
+     "preferred: a client chooses. required: a client that does not ask for TLS is refused. "
+     "disabled: TLS is not offered.",
+     kChoice, &Config::tls_mode, 0, 0, kTlsModes},
+    {"tls_cert", "FILE",
+     "The certificate and its whole chain, leaf first, in PEM. Without tls_cert and tls_key a "
+     "self-signed pair is made in memory.",
+     kPath, &Config::tls_cert},
+    {"tls_key", "FILE", "The certificate's private key in PEM, not encrypted.", kPath,
+     &Config::tls_key},
+    {"io_engine", "ENGINE", "auto takes io_uring where the kernel lets it, else epoll.", kChoice,
+     &Config::io_engine, 0, 0, kIoEngines},
+    {"workers", "COUNT", "Threads that serve connections; 0 is one a CPU.", kCount,
+     &Config::workers, 0, 1024},
+    {"admin", "ADDRESS", "HTTP for operators: /healthz and /metrics. Empty turns it off.",
+     kAdminAddress, &Config::admin},
+    {"allow_cleartext_password", "",
+     "Let plugins that send a password as it is (LDAP, PAM) use a server link that is not "
+     "encrypted.",
+     kBool, &Config::allow_cleartext_password},
+    {"core_dumps", "", "Let a crash write a core file. It may hold keys and passwords.", kBool,
+     &Config::core_dumps},
+    {"max_connections", "COUNT", "Clients at once, in the whole process; more are told so.", kCount,
+     &Config::max_connections, 1, 10'000'000},
+    {"connect_timeout", "SECONDS", "For connecting to a server.", kSeconds,
+     &Config::connect_timeout_ms, 1, kHour},
+    {"handshake_timeout", "SECONDS",
+     "For a client to log in, TLS included. Keep it under the server's own connect_timeout.",
+     kSeconds, &Config::handshake_timeout_ms, 1, kHour},
+    {"idle_timeout", "SECONDS",
+     "A logged-in connection that moves no byte for so long is closed; 0 leaves that to the "
+     "server's wait_timeout.",
+     kSeconds, &Config::idle_timeout_ms, 0, 30 * kDay},
+    {"shutdown_timeout", "SECONDS", "What connections get to finish after SIGTERM; 0 is none.",
+     kSeconds, &Config::shutdown_timeout_ms, 0, kDay},
+    {"keepalive_idle", "SECONDS", "Quiet time before the first TCP keepalive probe; 0 is none.",
+     kCount, &Config::keepalive_idle_s, 0, 32767},
+    {"keepalive_interval", "SECONDS", "Time between probes.", kCount, &Config::keepalive_interval_s,
+     1, 32767},
+    {"keepalive_count", "COUNT", "Probes without an answer before the peer counts as gone.", kCount,
+     &Config::keepalive_count, 1, 127},
+    {"user_timeout", "SECONDS",
+     "How long sent bytes may stay unacknowledged (TCP_USER_TIMEOUT); 0 is the kernel's own rule.",
+     kSeconds, &Config::user_timeout_ms, 0, kDay},
+    {"log_level", "LEVEL", "What is logged: lines of this level and worse.", kChoice,
+     &Config::log_level, 0, 0, kLogLevels},
+    {"check_config",
+     "",
+     "Check everything, print the configuration in effect as TOML, and exit.",
+     kCommand,
+     {}},
+    {"version", "", "Print the version and exit.", kCommand, {}},
+    {"help", "", "Print this and exit.", kCommand, {}},
+};
+
+constexpr AddressRules kListenRules = {.port_zero = true, .any_host = true};
+constexpr AddressRules kServerRules = {.unix_socket = true};
+
+std::string_view Trimmed(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+// Puts `value` into the field, which the table gives the right type for the option's kind.
+template <typename Value>
+void Store(const Option& option, Value value, Config* config) {
+  std::visit(
+      [&](auto field) {
+        if constexpr (!std::is_same_v<decltype(field), std::monostate>) {
+          using Member = std::remove_reference_t<decltype(config->*field)>;
+          if constexpr (std::is_same_v<Member, Value>) {
+            config->*field = value;
+          } else if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool> &&
+                               (std::is_integral_v<Member> || std::is_enum_v<Member>)) {
+            config->*field = static_cast<Member>(value);
+          }
+        }
+      },
+      option.field);
+}
+
+absl::Status AddAddresses(const Option& option, std::string_view text, const AddressRules& rules,
+                          Config* config) {
+  std::vector<std::string>& list =
+      config->*std::get<std::vector<std::string> Config::*>(option.field);
+  for (;;) {
+    const size_t comma = text.find(',');
+    const std::string_view address = Trimmed(text.substr(0, comma));
+    if (address.empty()) return absl::InvalidArgumentError("an address is missing");
+    const absl::StatusOr<Endpoint> endpoint = ParseAddress(address, rules);
+    if (!endpoint.ok()) return endpoint.status();
+    list.emplace_back(address);
+    if (comma == std::string_view::npos) return absl::OkStatus();
+    text.remove_prefix(comma + 1);
+  }
+}
+
+absl::Status SetChoice(const Option& option, std::string_view text, Config* config) {
+  const absl::StatusOr<size_t> choice = ParseChoice(text, option.choices);
+  if (!choice.ok()) return choice.status();
+  Store(option, *choice, config);                               // An enum.
+  Store(option, std::string(option.choices[*choice]), config);  // A text.
+  return absl::OkStatus();
+}
+
+absl::Status SetText(const Option& option, std::string_view text, const absl::Status& status,
+                     Config* config) {
+  if (status.ok()) Store(option, std::string(text), config);
+  return status;
+}
+
+template <typename Value>
+absl::Status SetParsed(const Option& option, const absl::StatusOr<Value>& value, Config* config) {
+  if (value.ok()) Store(option, *value, config);
+  return value.status();
+}
+
+// What a flag would say for a field, one item at a time.
+std::vector<std::string> Items(const Option& option, const Config& config) {
+  return std::visit(
+      [&](auto field) -> std::vector<std::string> {
+        using Field = decltype(field);
+        if constexpr (std::is_same_v<Field, std::monostate>) {
+          return {};
+        } else if constexpr (std::is_same_v<Field, bool Config::*>) {
+          return {config.*field ? "true" : "false"};
+        } else if constexpr (std::is_same_v<Field, std::string Config::*>) {
+          return {config.*field};
+        } else if constexpr (std::is_same_v<Field, std::vector<std::string> Config::*>) {
+          return config.*field;
+        } else if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(config.*field)>>) {
+          return {std::string(option.choices[static_cast<size_t>(config.*field)])};
+        } else if (option.kind == kSeconds) {
+          return {SecondsText(config.*field)};
+        } else {
+          return {std::to_string(config.*field)};
+        }
+      },
+      option.field);
+}
+
+std::string TomlString(const std::string& text) {
+  std::ostringstream out;
+  out << toml::toml_formatter(toml::value<std::string>(text), toml::format_flags::none);
+  return out.str();
+}
+
+}  // namespace
+
+bool Option::is_key() const { return kind != kCommand && kind != kConfigFile; }
+
+bool Option::is_list() const { return kind == kListenAddresses || kind == kServerAddresses; }
+
+std::span<const Option> Options() { return kOptions; }
+
+const Option* FindOption(std::string_view name) {
+  const std::string normalized = NormalizedName(name);
+  for (const Option& option : kOptions) {
+    if (option.name == normalized) return &option;
+  }
+  return nullptr;
+}
+
+std::string_view NearestOption(std::string_view name, bool keys_only) {
+  std::vector<std::string_view> names;
+  for (const Option& option : kOptions) {
+    if (option.is_key() || !keys_only) names.push_back(option.name);
+  }
+  return Nearest(NormalizedName(name), names);
+}
+
+absl::Status SetOption(const Option& option, std::string_view text, Config* config) {
+  switch (option.kind) {
+    case kCommand:
+    case kConfigFile:
+      break;
+    case kBool:
+      return SetParsed(option, ParseBool(text), config);
+    case kCount:
+      return SetParsed(option, ParseCount(text, option.min, option.max), config);
+    case kSeconds:
+      return SetParsed(option, ParseSeconds(text, option.min, option.max), config);
+    case kPath:
+      return SetText(option, text, CheckPath(text), config);
+    case kChoice:
+      return SetChoice(option, text, config);
+    case kListenAddresses:
+      return AddAddresses(option, text, kListenRules, config);
+    case kServerAddresses:
+      return AddAddresses(option, text, kServerRules, config);
+    case kAdminAddress:
+      return SetText(option, text,
+                     text.empty() ? absl::OkStatus() : ParseAddress(text, kListenRules).status(),
+                     config);
+  }
+  assert(false && "not a key");
+  return absl::InternalError("not a key");
+}
+
+void ClearOption(const Option& option, Config* config) {
+  (config->*std::get<std::vector<std::string> Config::*>(option.field)).clear();
+}
+
+std::string OptionText(const Option& option, const Config& config) {
+  std::string text;
+  for (const std::string& item : Items(option, config)) text += (text.empty() ? "" : ",") + item;
+  return text;
+}
+
+std::string OptionToml(const Option& option, const Config& config) {
+  const std::vector<std::string> items = Items(option, config);
+  if (option.kind == kBool || option.kind == kCount || option.kind == kSeconds) return items[0];
+  if (!option.is_list()) return TomlString(items[0]);
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "[" : ", ") + TomlString(item);
+  return text + "]";
+}
+
+}  // namespace sallyport

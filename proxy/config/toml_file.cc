@@ -1,0 +1,146 @@
+#include "proxy/config/toml_file.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <string>
+
+#include "proxy/config/values.h"
+#include "proxy/log/escape.h"
+#include "toml++/toml.h"
+
+namespace sallyport {
+namespace {
+
+// One `key = value` of the file, before anything is known about the key.
+struct Entry {
+  std::string key;
+  uint32_t line;
+  const toml::node* node;
+};
+
+std::string Place(std::string_view file, uint32_t line) {
+  return EscapeControls(file) + ":" + std::to_string(line) + ": ";
+}
+
+std::string NumberText(double value) {
+  char text[400];  // The longest finite double takes 309 digits before its point.
+  const auto [end, error] =
+      std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed);
+  return std::string(text, end);
+}
+
+// toml++ keeps a table by name; complaints had better come in the order a reader sees the lines.
+std::vector<Entry> EntriesByLine(const toml::table& table) {
+  std::vector<Entry> entries;
+  for (const auto& [key, node] : table) {
+    entries.push_back({std::string(key.str()), key.source().begin.line, &node});
+  }
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) { return a.line < b.line; });
+  return entries;
+}
+
+std::string UnknownKey(const std::string& key) {
+  const Option* flag = FindOption(key);
+  if (flag != nullptr) return EscapeControls(key) + ": is a flag, not a key of this file";
+  return EscapeControls(key) + ": no such key; the nearest is " +
+         std::string(NearestOption(key, /*keys_only=*/true));
+}
+
+const char* WantedType(OptionKind kind) {
+  switch (kind) {
+    case OptionKind::kBool:
+      return "true or false is wanted here, without quotes";
+    case OptionKind::kCount:
+      return "a whole number is wanted here, without quotes";
+    case OptionKind::kSeconds:
+      return "a number of seconds is wanted here, without quotes";
+    case OptionKind::kListenAddresses:
+    case OptionKind::kServerAddresses:
+      return "an address in quotes, or an array of them, is wanted here";
+    case OptionKind::kCommand:
+    case OptionKind::kConfigFile:
+    case OptionKind::kPath:
+    case OptionKind::kChoice:
+    case OptionKind::kAdminAddress:
+      break;
+  }
+  return "a text in quotes is wanted here";
+}
+
+// Puts a single value into `*text` as a flag would give it. False: not of the option's type.
+bool ReadValue(const Option& option, const toml::node& node, std::string* text) {
+  const bool is_seconds = option.kind == OptionKind::kSeconds;
+  if (option.kind == OptionKind::kBool) {
+    if (!node.is_boolean()) return false;
+    *text = node.as_boolean()->get() ? "true" : "false";
+  } else if (option.kind == OptionKind::kCount || is_seconds) {
+    if (is_seconds && node.is_floating_point()) {
+      *text = NumberText(node.as_floating_point()->get());
+    } else {
+      if (!node.is_integer()) return false;
+      *text = std::to_string(node.as_integer()->get());
+    }
+  } else {
+    if (!node.is_string()) return false;
+    *text = node.as_string()->get();
+  }
+  return true;
+}
+
+absl::Status ReadEntry(const Entry& entry, const Option& option, std::string_view file,
+                       std::vector<Assignment>* assignments) {
+  const auto add = [&](const toml::node& node) -> absl::Status {
+    const std::string place = Place(file, node.source().begin.line) + std::string(option.name);
+    std::string text;
+    if (!ReadValue(option, node, &text)) {
+      return absl::InvalidArgumentError(place + ": " + WantedType(option.kind));
+    }
+    assignments->push_back({&option, text, place});
+    return absl::OkStatus();
+  };
+
+  const toml::array* array = entry.node->as_array();
+  if (array == nullptr || !option.is_list()) return add(*entry.node);
+  if (array->empty()) {
+    return absl::InvalidArgumentError(Place(file, entry.line) + std::string(option.name) +
+                                      ": at least one address is needed");
+  }
+  for (const toml::node& element : *array) {
+    if (absl::Status status = add(element); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Assignment>> ReadToml(std::string_view text, std::string_view file) {
+  toml::table table;
+  try {  // The library throws; nothing of it gets past this function.
+    table = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    return absl::InvalidArgumentError(Place(file, error.source().begin.line) +
+                                      EscapeControls(error.description()));
+  }
+
+  std::vector<Assignment> assignments;
+  std::map<const Option*, uint32_t> lines;
+  for (const Entry& entry : EntriesByLine(table)) {
+    const Option* option = FindOption(entry.key);
+    if (option == nullptr || !option->is_key()) {
+      return absl::InvalidArgumentError(Place(file, entry.line) + UnknownKey(entry.key));
+    }
+    // tls-mode beside tls_mode: two keys to TOML, one option here.
+    const auto [first, is_new] = lines.emplace(option, entry.line);
+    if (!is_new) {
+      return absl::InvalidArgumentError(Place(file, entry.line) + std::string(option->name) +
+                                        ": already given in line " + std::to_string(first->second));
+    }
+    absl::Status status = ReadEntry(entry, *option, file, &assignments);
+    if (!status.ok()) return status;
+  }
+  return assignments;
+}
+
+}  // namespace sallyport

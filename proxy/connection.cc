@@ -1,0 +1,262 @@
+#include "proxy/connection.h"
+
+#include <poll.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "packet/check.h"
+#include "proxy/limits.h"
+#include "proxy/log/log.h"
+
+namespace sallyport {
+
+Connection::Connection(Workbench* bench, uint64_t id, uint32_t slot, uint16_t generation,
+                       int client_fd)
+    : bench_(bench),
+      id_(id),
+      slot_(slot),
+      generation_(generation),
+      session_(bench->service->session),
+      started_ms_(bench->ring->now_ms()),
+      active_ms_(started_ms_),
+      stage_ms_(started_ms_) {
+  timer_.owner = this;
+  links_[Side::kClient].fd = client_fd;
+  links_[Side::kClient].connected = true;
+}
+
+Connection::~Connection() {
+  for (const Side side : kBothSides) SALLYPORT_CHECK(links_[side].fd < 0);
+}
+
+void Connection::Start() {
+  const int fd = links_[Side::kClient].fd;
+  client_text_ = ring().PeerAddress(fd).ToString();
+  ring().Tune(fd, service().tuning);
+  ConnectToServer();
+  Settle();
+}
+
+// --- The server.
+
+void Connection::ConnectToServer() {
+  Link& link = links_[Side::kServer];
+  const ServerAddress& server = service().servers[server_index_];
+  const int fd = ring().OpenSocket(server.address);
+  if (fd < 0) return RefuseUnreachable(-fd);
+  link.fd = fd;
+  link.connect_in_flight = true;
+  ring().Tune(fd, service().tuning);
+  ring().Connect(fd, &server.address, Tag(Verb::kConnect, Side::kServer));
+}
+
+void Connection::OnConnect(int32_t result) {
+  Link& link = links_[Side::kServer];
+  link.connect_in_flight = false;
+  if (closing_) return CloseIfQuiet();
+  if (result >= 0) {
+    link.connected = true;
+    session_.ServerConnected(service().servers[server_index_].address.is_unix());
+    return Settle();
+  }
+  ring().Close(link.fd, false);
+  link.fd = -1;
+  if (session_.client_finished()) return DeliverEnd(Side::kServer, true);
+  const bool timed_out = result == -ECANCELED;
+  if (!timed_out && server_index_ + 1u < service().servers.size()) {
+    ++server_index_;
+    ConnectToServer();
+  } else {
+    RefuseUnreachable(timed_out ? ETIMEDOUT : -result);
+  }
+  Settle();
+}
+
+void Connection::RefuseUnreachable(int error) {
+  bench_->stats->server_connect_failures.Add();
+  const std::string message =
+      absl::StrCat("Can't connect to MySQL server on '", service().servers[server_index_].text,
+                   "' (", error, ")");
+  session_.Refuse(CloseReason::kServerUnreachable, {2003, "HY000", message}, &bench_->outboxes);
+  SendOutboxes(false);
+}
+
+// --- Completions.
+
+void Connection::OnCompletion(const Completion& completion) {
+  const Side side = static_cast<Side>(completion.tag.side);
+  switch (completion.tag.verb) {
+    case Verb::kConnect:
+      return OnConnect(completion.result);
+    case Verb::kRecv:
+      return OnRecv(side, completion);
+    case Verb::kPoll:
+      return completion.tag.side >= kReadPoll
+                 ? OnReadPoll(static_cast<Side>(completion.tag.side - kReadPoll))
+                 : OnSendPoll(side);
+    case Verb::kAccept:
+      break;
+  }
+  SALLYPORT_CHECK(false);  // No op of a connection.
+}
+
+void Connection::Count() {
+  const SessionSummary& summary = session_.summary();
+  if (summary.logged_in && !login_counted_) {
+    login_counted_ = true;
+    bench_->stats->logins.Add();
+  }
+  if (!summary.tls.version.empty() && !handshake_counted_) {
+    handshake_counted_ = true;
+    bench_->stats->tls_handshakes.Add();
+    if (summary.tls.resumed) bench_->stats->tls_handshakes_resumed.Add();
+  }
+}
+
+// --- Deadlines.
+
+Connection::Stage Connection::CurrentStage() const {
+  if (session_.closed()) return Stage::kLinger;
+  if (session_.client_finished()) return Stage::kExcuse;
+  return session_.phase() == Phase::kCommand ? Stage::kCommand : Stage::kLogin;
+}
+
+uint64_t Connection::Deadline() const {
+  switch (stage_) {
+    case Stage::kLogin:
+      return stage_ms_ + (links_[Side::kServer].connect_in_flight ? service().connect_timeout_ms
+                                                                  : service().handshake_timeout_ms);
+    case Stage::kCommand:
+      if (links_[Side::kClient].ended || links_[Side::kServer].ended) {
+        return active_ms_ + kHalfClosedMsMax;
+      }
+      return service().idle_timeout_ms == 0 ? 0 : active_ms_ + service().idle_timeout_ms;
+    case Stage::kExcuse:
+      return stage_ms_ + kExcuseMsMax;
+    case Stage::kLinger:
+      return stage_ms_ + kLingerMsMax;
+  }
+  return 0;
+}
+
+void Connection::UpdateDeadline() {
+  if (closing_) return;
+  const Stage stage = CurrentStage();
+  if (stage != stage_) {
+    stage_ = stage;
+    stage_ms_ = ring().now_ms();
+    bench_->timers->Clear(&timer_);
+  }
+  const uint64_t deadline = Deadline();
+  // In the command phase a deadline only moves on; OnDeadline looks whether it really passed.
+  if (deadline == 0) {
+    bench_->timers->Clear(&timer_);
+  } else if (!timer_.is_set() || deadline < timer_.deadline_ms || stage == Stage::kLogin) {
+    if (!timer_.is_set() || timer_.deadline_ms != deadline) bench_->timers->Set(&timer_, deadline);
+  }
+}
+
+void Connection::OnDeadline() {
+  if (Deadline() > ring().now_ms()) return UpdateDeadline();
+  switch (stage_) {
+    case Stage::kLogin:
+      if (links_[Side::kServer].connect_in_flight) {
+        return ring().Cancel(Tag(Verb::kConnect, Side::kServer));
+      }
+      session_.Refuse(
+          CloseReason::kHandshakeTimeout,
+          {1159, "08S01", "Got timeout reading communication packets during the log-in"},
+          &bench_->outboxes);
+      break;
+    case Stage::kCommand:
+      session_.Close(CloseReason::kIdleTimeout, &bench_->outboxes);
+      break;
+    case Stage::kExcuse:
+      session_.End(Side::kServer, true, &bench_->outboxes);
+      break;
+    case Stage::kLinger:
+      return BeginClose();
+  }
+  SendOutboxes(false);
+  Settle();
+}
+
+// --- The end.
+
+void Connection::Shutdown() {
+  if (closing_) return;
+  if (session_.phase() == Phase::kCommand) {
+    session_.Close(CloseReason::kShutdown, &bench_->outboxes);
+  } else {
+    session_.Refuse(CloseReason::kShutdown, {1053, "08S01", "Server shutdown in progress"},
+                    &bench_->outboxes);
+  }
+  SendOutboxes(false);
+  Settle();
+}
+
+bool Connection::LinkIsDone(Side side) const {
+  const Link& link = links_[side];
+  if (link.broken || !link.connected) return true;
+  if (side == Side::kServer) return !HasUnsent(side);
+  return link.end_sent && link.ended;
+}
+
+void Connection::BeginClose() {
+  if (closing_) return;
+  closing_ = true;
+  bench_->timers->Clear(&timer_);
+  for (const Side side : kBothSides) {
+    const Link& link = links_[side];
+    if (link.recv_in_flight && !link.recv_cancelled) ring().Cancel(Tag(Verb::kRecv, side));
+    if (link.send_poll_in_flight) ring().Cancel(Tag(Verb::kPoll, side));
+    if (link.read_poll_in_flight) ring().Cancel(Tag(Verb::kPoll, side, kReadPoll));
+    if (link.connect_in_flight) ring().Cancel(Tag(Verb::kConnect, side));
+  }
+  CloseIfQuiet();
+}
+
+void Connection::CloseIfQuiet() {
+  for (const Side side : kBothSides) {
+    if (links_[side].in_flight()) return;
+  }
+  // Each side sees the kind of end that the other made.
+  const CloseReason reason = session_.reason();
+  for (const Side side : kBothSides) {
+    Link& link = links_[side];
+    const bool reset =
+        reason == (side == Side::kClient ? CloseReason::kServerError : CloseReason::kClientError);
+    DropPipe(side);
+    if (link.fd >= 0) ring().Close(link.fd, reset);
+    link.fd = -1;
+  }
+  LogEnd();
+  bench_->finished.push_back(this);
+}
+
+void Connection::LogEnd() const {
+  const SessionSummary& summary = session_.summary();
+  const CloseReason reason = session_.reason();
+  Stats& stats = *bench_->stats;
+  if (reason == CloseReason::kLoginFailed) stats.login_failures.Add();
+  if (reason == CloseReason::kTlsFailed) stats.tls_handshake_failures.Add();
+  if (reason == CloseReason::kSecretRefused) stats.secrets_refused.Add();
+  if (summary.mediated) stats.passwords_mediated.Add();
+  if (summary.throwaway_login) stats.throwaway_logins.Add();
+  Line line("connection ended");
+  line.Add("id", id_).Add("client", client_text_);
+  line.Add("server", service().servers[server_index_].text);
+  line.Add("server_thread", summary.thread_id).Add("user", summary.user);
+  line.Add("tls", summary.tls_used ? summary.tls.version : "none");
+  line.Add("cipher", summary.tls.cipher).Add("resumed", summary.tls.resumed);
+  line.Add("plugin", summary.plugin).Add("mediated", summary.mediated ? "yes" : "no");
+  line.Add("bytes_from_client", links_[Side::kClient].bytes_received);
+  line.Add("bytes_from_server", links_[Side::kServer].bytes_received);
+  line.Add("duration_ms", bench_->ring->now_ms() - started_ms_).Add("reason", ToText(reason));
+  if (!summary.detail.empty()) line.Add("detail", summary.detail);
+  LogInfo(line);
+}
+
+}  // namespace sallyport

@@ -1,0 +1,187 @@
+// Connection: a Session with its two sockets, their ops in flight, and its deadline.
+//
+// Bytes come in, the Session says what goes out, SendNow sends it; what a socket won't take waits
+// in its SendQueue, and while that is long the other side isn't read. There are three ways of
+// reading a side:
+//
+//   Recv op   small messages, and whenever nothing is known. Idle connections hold no memory
+//   Drain     what the socket still held behind a full Recv, in one large read
+//   bulk      polled, then read in large pieces; spliced through a pipe where the Session passes
+//             bytes through unseen. Bytes that the other socket won't take stay in the pipe
+//
+// Closing is a join: BeginClose cancels the ops in flight, and the fds are closed and the
+// Connection is handed back (Workbench::finished) when the last of their completions has come.
+#ifndef PROXY_CONNECTION_H_
+#define PROXY_CONNECTION_H_
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proxy/pipe_pool.h"
+#include "proxy/ring/ring.h"
+#include "proxy/send_queue.h"
+#include "proxy/service.h"
+#include "proxy/session/outbox.h"
+#include "proxy/session/session.h"
+#include "proxy/side.h"
+#include "proxy/stats.h"
+#include "proxy/timer_wheel.h"
+
+namespace sallyport {
+
+class Connection;
+
+// SlotTag names a connection that may be gone by the time it is looked for.
+struct SlotTag {
+  uint32_t slot = 0;
+  uint16_t generation = 0;
+};
+
+// Workbench: what a worker lends to whichever of its connections it is working on.
+struct Workbench {
+  Ring* ring = nullptr;
+  TimerWheel* timers = nullptr;
+  Stats* stats = nullptr;
+  const Service* service = nullptr;
+  Outboxes outboxes;
+  PipePool pipes;
+  std::span<uint8_t> receive_room;    // kReceiveBytesMax bytes.
+  uint64_t turn = 0;                  // Of the worker's loop.
+  std::vector<Connection*> drains;    // To be drained when this batch's completions are done.
+  std::deque<SlotTag> handshakes;     // Whose TLS handshake step waits for its turn.
+  std::vector<Connection*> finished;  // Nothing in flight, all closed: to be freed.
+};
+
+class Connection {
+  struct ConnectionTimer : Timer {
+    Connection* owner = nullptr;
+  };
+
+ public:
+  // id: unique in the process, for the log. client_fd is owned from here on. slot and generation
+  // tag its ops.
+  Connection(Workbench* bench, uint64_t id, uint32_t slot, uint16_t generation, int client_fd);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Start tries the first server and begins to read from the client.
+  void Start();
+  void OnCompletion(const Completion& completion);
+  // Drain reads in bulk, past the Recv op, what the socket still holds. Call with no completion of
+  // this batch unhandled.
+  void Drain();
+  // StepHandshake gives the Session the bytes of a TLS handshake that waited for their turn.
+  void StepHandshake();
+  void OnDeadline();
+  // Shutdown ends the connection from our side, with an ERR_Packet where the protocol allows one.
+  void Shutdown();
+
+  uint32_t slot() const { return slot_; }
+  // FromTimer finds the connection whose timer expired.
+  static Connection* FromTimer(Timer* timer) { return static_cast<ConnectionTimer*>(timer)->owner; }
+
+ private:
+  // One of the two sockets.
+  struct Link {
+    int fd = -1;
+    bool connected = false;
+    bool recv_in_flight = false;
+    bool recv_cancelled = false;
+    bool send_poll_in_flight = false;  // POLLOUT: the queue or the pipe waits.
+    bool read_poll_in_flight = false;  // POLLIN: bulk.
+    bool connect_in_flight = false;
+    bool ended = false;       // The peer's FIN or an error was seen: nothing more to read.
+    bool broken = false;      // Nothing can be sent any more.
+    bool end_wanted = false;  // Send FIN once the queue is empty,
+    bool end_sent = false;    // which was done.
+    bool drain_wanted = false;
+    bool bulk = false;
+    uint64_t bytes_received = 0;
+    uint64_t turn = 0;      // In which
+    size_t turn_bytes = 0;  // these were received.
+    SendQueue queue;        // Bytes for this side.
+    Pipe pipe;              // Bytes from this side,
+    size_t piped = 0;       // this many.
+
+    bool in_flight() const {
+      return recv_in_flight || send_poll_in_flight || read_poll_in_flight || connect_in_flight;
+    }
+  };
+
+  // What the deadline is for.
+  enum class Stage : uint8_t { kLogin, kCommand, kExcuse, kLinger };
+
+  void ConnectToServer();
+  void OnConnect(int32_t result);
+  void RefuseUnreachable(int error);
+
+  // --- Moving bytes (relay.cc).
+  void OnRecv(Side side, const Completion& completion);
+  void OnReadPoll(Side side);
+  void OnSendPoll(Side side);
+  void Take(Side from, std::span<uint8_t> bytes);
+  bool DeferHandshake(Side from, std::span<const uint8_t> bytes);
+  int32_t ReadBulkOnce(Side from);
+  int32_t SpliceOnce(Side from);
+  void PushPipe(Side from);
+  void DropPipe(Side from);
+  void CountReceived(Side from, size_t count);
+
+  void Deliver(Side from, std::span<uint8_t> bytes);
+  void DeliverEnd(Side from, bool reset);
+  // Settle ends every event: it runs what the session still has to do, arms or stops reading,
+  // counts, notices the end.
+  void Settle();
+  void SendOutboxes(bool secret);
+  void Send(Side to, const Outbox& outbox, bool secret);
+  void AfterSend(Side to);
+  void Break(Side side);
+  void UpdateReads();
+  bool WantsRead(Side side) const;
+  bool HasUnsent(Side to) const;
+
+  // --- Time and the end (connection.cc).
+  void UpdateDeadline();
+  uint64_t Deadline() const;
+  Stage CurrentStage() const;
+  void Count();
+
+  bool LinkIsDone(Side side) const;
+  void BeginClose();
+  void CloseIfQuiet();
+  void LogEnd() const;
+
+  // A side may have two Polls in flight: `side` of a tag tells the one for POLLIN from the other.
+  static constexpr uint8_t kReadPoll = 2;
+  OpTag Tag(Verb verb, Side side, uint8_t which = 0) const {
+    return {slot_, generation_, verb, static_cast<uint8_t>(static_cast<uint8_t>(side) + which)};
+  }
+  const Service& service() const { return *bench_->service; }
+  Ring& ring() { return *bench_->ring; }
+
+  Workbench* const bench_;
+  const uint64_t id_;
+  const uint32_t slot_;
+  const uint16_t generation_;
+  Session session_;
+  PerSide<Link> links_;
+  ConnectionTimer timer_;
+  std::string client_text_;
+  std::vector<uint8_t> deferred_;  // Of the client's TLS handshake.
+  const uint64_t started_ms_;
+  uint64_t active_ms_;  // When bytes last came.
+  uint64_t stage_ms_;   // When the stage began.
+  Stage stage_ = Stage::kLogin;
+  uint16_t server_index_ = 0;
+  bool login_counted_ = false;
+  bool handshake_counted_ = false;
+  bool closing_ = false;
+};
+
+}  // namespace sallyport
+
+#endif  // PROXY_CONNECTION_H_

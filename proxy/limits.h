@@ -1,0 +1,74 @@
+// Every bound of a connection, with its story. What an operator may change is in config/config.h.
+#ifndef PROXY_LIMITS_H_
+#define PROXY_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sallyport {
+
+// A HandshakeResponse41 carries connection attributes (64 KiB at most in MySQL) and a password. Who
+// has not logged in yet gets no more than this of anybody's memory.
+inline constexpr uint32_t kClientLoginPayloadMax = 1 << 20;
+
+// Greetings, AuthSwitchRequests and plugin data are some hundred bytes; a Kerberos ticket is some
+// ten KiB. A server that sends more before OK is no MySQL server.
+inline constexpr uint32_t kServerLoginPayloadMax = 256 * 1024;
+
+// A server could ask for another plugin for ever, and each round costs us work: real log-ins take
+// fewer than ten packets, three factors under thirty.
+inline constexpr int kAuthPacketsMax = 64;
+
+// One receive: what a worker reads at a time when bulk flows. At 256 KiB a TLS relay is cheapest:
+// smaller costs calls, larger leaves the L2 cache.
+inline constexpr size_t kReceiveBytesMax = 256 * 1024;
+
+// Bytes that a client may have sent ahead of its turn (a pipelined command behind its log-in) while
+// reading from it is stopped. What is in the ring's shared buffers still arrives, hence the size.
+inline constexpr size_t kHeldBytesMax = 2 * kReceiveBytesMax;
+
+// Unsent bytes towards one side. Above the first, reading from the other side stops; the rest is
+// what a receive that was already under way may add (TLS adds 0.2 %).
+inline constexpr size_t kQueueHighWater = 64 * 1024;
+
+// A client that left before its log-in costs the server one throw-away log-in; a server that
+// doesn't answer that within this time is closed all the same.
+inline constexpr uint64_t kExcuseMsMax = 2'000;
+
+// Once one side has ended, the other may go on sending, but a half of a connection that is silent
+// this long is abandoned: mysqld never half-closes, and no client waits so long for an answer's
+// end.
+inline constexpr uint64_t kHalfClosedMsMax = 60'000;
+
+// After the last byte for a client was handed to the kernel, its own end of stream is awaited this
+// long before the socket is closed, so that an ERR_Packet isn't lost to a RST.
+inline constexpr uint64_t kLingerMsMax = 1'000;
+
+// Receives of kReceiveBytesMax that one connection gets in one turn of the loop: enough to make a
+// turn's fixed costs small, and 1 MiB is passed on in less than a millisecond, so that others
+// don't wait.
+inline constexpr int kDrainsPerTurnMax = 4;
+
+// Bulk. A side that brought kBulkBytesMin in one turn is no longer read by the Recv op, whose small
+// buffers cost a copy of 4 KiB each, but polled and read in large pieces (spliced, where nobody
+// has to see the bytes); one that brought less than kBulkBytesEnd when polled goes back. Splicing
+// pays from some 16 KiB on; the distance between the two keeps a side from going to and fro.
+inline constexpr size_t kBulkBytesMin = 64 * 1024;
+inline constexpr size_t kBulkBytesEnd = 16 * 1024;
+
+// Steps of TLS handshakes that one turn of the loop does, after the established sessions had
+// theirs. A step costs some 0.1 ms (ECDSA), so a storm of new connections delays nobody by more
+// than this many.
+inline constexpr int kHandshakeStepsPerTurnMax = 4;
+
+// Bytes of a client's handshake that wait for their step: a ClientHello has a few hundred, with
+// post-quantum keys and tickets some KiB. Who sends more gets his step at once, and fails it.
+inline constexpr size_t kDeferredBytesMax = 64 * 1024;
+
+// Accept stopped for lack of file descriptors or memory: it is tried again after this pause. Armed
+// at once it would fail at once, and the worker would spin.
+inline constexpr uint64_t kAcceptPauseMs = 100;
+
+}  // namespace sallyport
+
+#endif  // PROXY_LIMITS_H_

@@ -1,0 +1,71 @@
+#include "proxy/log/fd_sink.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <string>
+
+namespace sallyport {
+namespace {
+
+// A pipe that polls writable takes PIPE_BUF bytes without blocking, and as one piece.
+constexpr size_t kWriteMax = 4096;
+
+// How soon a wait notices that the log is to stop.
+constexpr int kPollMs = 50;
+
+}  // namespace
+
+void FdSink::sink_it_(const spdlog::details::log_msg& message) {
+  const uint64_t overrun = pool_ == nullptr ? reported_ : pool_->overrun_counter();
+  // At most one a second: where lines are dropped, lines are what there is too much of.
+  if (overrun != reported_ && message.time - reported_at_ >= std::chrono::seconds(1)) {
+    ReportDropped(overrun);
+  }
+  WriteMessage(message);
+}
+
+void FdSink::ReportDropped(uint64_t overrun) {
+  if (overrun == reported_) return;
+  const std::string text = "log lines dropped count=" + std::to_string(overrun - reported_);
+  reported_ = overrun;
+  const spdlog::details::log_msg message("", spdlog::level::warn, text);
+  reported_at_ = message.time;
+  WriteMessage(message);
+}
+
+void FdSink::WriteMessage(const spdlog::details::log_msg& message) {
+  spdlog::memory_buf_t line;
+  formatter_->format(message, line);
+  if (!WriteAll(std::string_view(line.data(), line.size()))) {
+    lost_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+bool FdSink::WriteAll(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (!WaitUntilWritable()) return false;
+    const ssize_t count = write(fd_, bytes.data(), std::min(bytes.size(), kWriteMax));
+    if (count > 0) {
+      bytes.remove_prefix(static_cast<size_t>(count));
+    } else if (count < 0 && errno != EINTR && errno != EAGAIN) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool FdSink::WaitUntilWritable() {
+  for (;;) {
+    pollfd waiting = {.fd = fd_, .events = POLLOUT, .revents = 0};
+    if (poll(&waiting, 1, kPollMs) > 0) return true;  // Errors too: write tells which.
+    if (!stopping_.load(std::memory_order_relaxed)) continue;
+    if (patience_ms_ <= 0) return false;
+    patience_ms_ -= kPollMs;
+  }
+}
+
+}  // namespace sallyport

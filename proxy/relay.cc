@@ -1,0 +1,309 @@
+// Connection's moving of bytes: reading the three ways, sending, back-pressure.
+#include <poll.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "proxy/connection.h"
+#include "proxy/limits.h"
+
+namespace sallyport {
+
+// --- Reading.
+
+void Connection::OnRecv(Side side, const Completion& completion) {
+  Link& link = links_[side];
+  if (!completion.more) link.recv_in_flight = link.recv_cancelled = false;
+  if (closing_) return CloseIfQuiet();
+  if (completion.result > 0) {
+    if (completion.more_data && !link.drain_wanted) {
+      link.drain_wanted = true;
+      bench_->drains.push_back(this);
+    }
+    return Take(side, completion.data);
+  }
+  if (completion.result == 0) return DeliverEnd(side, false);
+  if (completion.result == -ENOBUFS || completion.result == -ECANCELED) return Settle();
+  DeliverEnd(side, true);
+}
+
+void Connection::Drain() {
+  for (const Side side : kBothSides) {
+    Link& link = links_[side];
+    if (!std::exchange(link.drain_wanted, false) || closing_ || link.bulk) continue;
+    if (!link.recv_in_flight || link.recv_cancelled || !ring().DrainAllowed(link.fd)) continue;
+    for (int i = 0; i < kDrainsPerTurnMax && WantsRead(side); ++i) {
+      // The end and errors are left to the Recv op.
+      const int32_t received = ring().RecvNow(link.fd, bench_->receive_room);
+      if (received <= 0) break;
+      const auto count = static_cast<size_t>(received);
+      Take(side, bench_->receive_room.first(count));
+      if (closing_) return;
+      if (count < bench_->receive_room.size()) break;
+    }
+    if (link.turn_bytes >= kBulkBytesMin && session_.phase() == Phase::kCommand) {
+      link.bulk = true;
+      UpdateReads();
+    }
+  }
+}
+
+void Connection::OnReadPoll(Side side) {
+  Link& link = links_[side];
+  link.read_poll_in_flight = false;
+  if (closing_) return CloseIfQuiet();
+  if (!WantsRead(side)) return Settle();
+  size_t moved = 0;
+  int32_t last = -EAGAIN;
+  for (int i = 0; i < kDrainsPerTurnMax && WantsRead(side); ++i) {
+    last = ReadBulkOnce(side);
+    if (closing_) return;
+    if (last <= 0) break;
+    moved += static_cast<size_t>(last);
+  }
+  if (link.piped == 0) DropPipe(side);
+  if (last == 0 || (last < 0 && last != -EAGAIN)) return DeliverEnd(side, last < 0);
+  if (moved < kBulkBytesEnd) link.bulk = false;
+  Settle();
+}
+
+int32_t Connection::ReadBulkOnce(Side from) {
+  if (session_.passes_through() && !HasUnsent(Other(from))) {
+    Link& link = links_[from];
+    if (!link.pipe) link.pipe = bench_->pipes.Borrow();
+    if (link.pipe) return SpliceOnce(from);
+  }
+  const int32_t received = ring().RecvNow(links_[from].fd, bench_->receive_room);
+  if (received > 0) Take(from, bench_->receive_room.first(static_cast<size_t>(received)));
+  return received;
+}
+
+int32_t Connection::SpliceOnce(Side from) {
+  Link& link = links_[from];
+  const int32_t moved = ring().SpliceNow(link.fd, link.pipe.write_fd, link.pipe.capacity);
+  if (moved > 0) {
+    const auto count = static_cast<size_t>(moved);
+    CountReceived(from, count);
+    bench_->stats->bytes_spliced.Add(count);
+    link.piped += count;
+    PushPipe(from);
+  }
+  return moved;
+}
+
+// Sends what is in `from`'s pipe. What doesn't go now waits there for OnSendPoll.
+void Connection::PushPipe(Side from) {
+  Link& link = links_[from];
+  Link& to = links_[Other(from)];
+  while (link.piped > 0) {
+    const int32_t moved =
+        to.broken ? -EPIPE : ring().SpliceNow(link.pipe.read_fd, to.fd, link.piped);
+    if (moved == -EAGAIN) break;
+    if (moved <= 0) {
+      Break(Other(from));
+      return DropPipe(from);
+    }
+    link.piped -= static_cast<size_t>(moved);
+  }
+  AfterSend(Other(from));
+}
+
+// Gives the pipe back, with whatever is in it.
+void Connection::DropPipe(Side from) {
+  Link& link = links_[from];
+  if (!link.pipe) return;
+  bench_->pipes.Return(std::exchange(link.pipe, {}), link.piped == 0);
+  link.piped = 0;
+}
+
+void Connection::CountReceived(Side from, size_t count) {
+  Link& link = links_[from];
+  active_ms_ = ring().now_ms();
+  link.bytes_received += count;
+  (from == Side::kClient ? bench_->stats->bytes_from_clients : bench_->stats->bytes_from_servers)
+      .Add(count);
+  if (link.turn != bench_->turn) {
+    link.turn = bench_->turn;
+    link.turn_bytes = 0;
+  }
+  link.turn_bytes += count;
+}
+
+// --- To the session.
+
+void Connection::Take(Side from, std::span<uint8_t> bytes) {
+  CountReceived(from, bytes.size());
+  if (!DeferHandshake(from, bytes)) return Deliver(from, bytes);
+  Settle();
+}
+
+// A storm of TLS handshakes must not keep established sessions waiting: their steps are set aside,
+// and the worker does some after everything else of a turn.
+bool Connection::DeferHandshake(Side from, std::span<const uint8_t> bytes) {
+  if (from != Side::kClient || service().session.tls == nullptr) return false;
+  const Phase phase = session_.phase();
+  if (phase != Phase::kTlsHandshake && phase != Phase::kClientReply) return false;
+  if (deferred_.size() + bytes.size() > kDeferredBytesMax) {
+    StepHandshake();
+    return false;
+  }
+  if (deferred_.empty()) bench_->handshakes.push_back({slot_, generation_});
+  deferred_.insert(deferred_.end(), bytes.begin(), bytes.end());
+  return true;
+}
+
+void Connection::StepHandshake() {
+  if (closing_ || deferred_.empty()) return;
+  std::vector<uint8_t> bytes = std::exchange(deferred_, {});
+  Deliver(Side::kClient, bytes);
+}
+
+void Connection::Deliver(Side from, std::span<uint8_t> bytes) {
+  if (!session_.accepts(from)) return Settle();
+  const bool secret = session_.phase() != Phase::kCommand;
+  session_.Receive(from, bytes, &bench_->outboxes);
+  SendOutboxes(secret);
+  Settle();
+}
+
+void Connection::DeliverEnd(Side from, bool reset) {
+  // What came before the end is worked on before the end.
+  if (from == Side::kClient) StepHandshake();
+  if (closing_) return;
+  Link& link = links_[from];
+  link.ended = true;
+  if (reset) Break(from);
+  session_.End(from, reset, &bench_->outboxes);
+  SendOutboxes(false);
+  Settle();
+}
+
+void Connection::Settle() {
+  while (session_.again()) {
+    const bool secret = session_.phase() != Phase::kCommand;
+    session_.Continue(&bench_->outboxes);
+    SendOutboxes(secret);
+  }
+  // A client that said its last and then can't be sent to: nobody will tell us more.
+  if (links_[Side::kClient].broken && !session_.accepts(Side::kClient) &&
+      !session_.client_finished()) {
+    session_.Close(CloseReason::kClientError, &bench_->outboxes);
+    SendOutboxes(false);
+  }
+  Count();
+  if (session_.client_finished() && !links_[Side::kClient].end_wanted) {
+    links_[Side::kClient].end_wanted = true;
+    AfterSend(Side::kClient);
+  }
+  UpdateReads();
+  UpdateDeadline();
+  if (session_.closed() && LinkIsDone(Side::kClient) && LinkIsDone(Side::kServer)) BeginClose();
+}
+
+// --- Sending.
+
+void Connection::SendOutboxes(bool secret) {
+  for (const Side side : kBothSides) {
+    Outbox& outbox = bench_->outboxes[side];
+    if (!outbox.empty() || outbox.end) Send(side, outbox, secret);
+    outbox.Clear(secret);
+  }
+}
+
+void Connection::Send(Side to, const Outbox& outbox, bool secret) {
+  Link& link = links_[to];
+  if (outbox.end) link.end_wanted = true;
+  if (!outbox.empty() && link.connected && !link.broken) {
+    size_t size = 0;
+    for (const iovec& part : outbox.parts()) size += part.iov_len;
+    // What waits goes first.
+    const int32_t sent = HasUnsent(to) ? -EAGAIN : ring().SendNow(link.fd, outbox.parts());
+    if (sent < 0 && sent != -EAGAIN) return Break(to);
+    const size_t skip = sent < 0 ? 0 : static_cast<size_t>(sent);
+    if (skip < size) link.queue.Append(outbox.parts(), skip, secret);
+  }
+  AfterSend(to);
+}
+
+// The socket takes bytes again: those in the pipe came before those in the queue.
+void Connection::OnSendPoll(Side to) {
+  Link& link = links_[to];
+  link.send_poll_in_flight = false;
+  if (closing_) return CloseIfQuiet();
+  active_ms_ = ring().now_ms();
+  const Side from = Other(to);
+  if (links_[from].piped > 0) PushPipe(from);
+  while (links_[from].piped == 0 && !link.queue.empty() && !link.broken) {
+    const std::span<const uint8_t> front = link.queue.front();
+    const iovec part = {const_cast<uint8_t*>(front.data()), front.size()};
+    const int32_t sent = ring().SendNow(link.fd, {&part, 1});
+    if (sent == -EAGAIN) break;
+    if (sent < 0) {
+      Break(to);
+      break;
+    }
+    link.queue.Consume(static_cast<size_t>(sent));
+  }
+  if (links_[from].piped == 0) DropPipe(from);
+  AfterSend(to);
+  Settle();
+}
+
+bool Connection::HasUnsent(Side to) const {
+  return !links_[to].queue.empty() || links_[Other(to)].piped > 0;
+}
+
+void Connection::AfterSend(Side to) {
+  Link& link = links_[to];
+  if (link.broken || !link.connected) return;
+  if (HasUnsent(to)) {
+    if (link.send_poll_in_flight) return;
+    link.send_poll_in_flight = true;
+    ring().Poll(link.fd, POLLOUT, Tag(Verb::kPoll, to));
+  } else if (link.end_wanted && !link.end_sent) {
+    link.end_sent = true;
+    ring().ShutdownSend(link.fd);
+  }
+}
+
+// Nothing can be sent to `side` any more. What it sent before may still be there: reading tells
+// the end.
+void Connection::Break(Side side) {
+  Link& link = links_[side];
+  link.broken = true;
+  link.queue.Clear();
+}
+
+// --- Which sides to read.
+
+bool Connection::WantsRead(Side side) const {
+  const Link& link = links_[side];
+  if (!link.connected || link.ended || link.piped > 0) return false;
+  // What a client sends after its close_notify, or once it was refused, is read and dropped until
+  // its
+  // FIN: closing on unread bytes would send a RST, which can overtake the ERR_Packet.
+  if (side == Side::kClient && !session_.accepts(side)) return true;
+  return session_.wants_read(side) && links_[Other(side)].queue.size() <= kQueueHighWater;
+}
+
+void Connection::UpdateReads() {
+  if (closing_) return;
+  for (const Side side : kBothSides) {
+    Link& link = links_[side];
+    const bool wanted = WantsRead(side);
+    if (link.recv_in_flight) {
+      // The Recv op's last completion comes before bulk reading begins: byte order.
+      if ((wanted && !link.bulk) || link.recv_cancelled) continue;
+      link.recv_cancelled = true;
+      ring().Cancel(Tag(Verb::kRecv, side));
+    } else if (wanted && link.bulk && !link.read_poll_in_flight) {
+      link.read_poll_in_flight = true;
+      ring().Poll(link.fd, POLLIN, Tag(Verb::kPoll, side, kReadPoll));
+    } else if (wanted && !link.bulk && !link.read_poll_in_flight) {
+      link.recv_in_flight = true;
+      ring().Recv(link.fd, Tag(Verb::kRecv, side));
+    }
+  }
+}
+
+}  // namespace sallyport

@@ -1,0 +1,45 @@
+#include "proxy/send_queue.h"
+
+#include <algorithm>
+
+#include "packet/check.h"
+#include "tls/secret.h"
+
+namespace sallyport {
+
+void SendQueue::Append(std::span<const iovec> parts, size_t skip, bool secret) {
+  size_t added = 0;
+  for (const iovec& part : parts) added += part.iov_len;
+  std::vector<uint8_t> grown;
+  // By hand, so that no old copy stays behind unwiped when the vector grows.
+  if (bytes_.size() + added > bytes_.capacity()) {
+    grown.reserve(std::max(size() + added, 2 * size()));
+    grown.assign(front().begin(), front().end());
+    const bool was_secret = secret_;
+    Clear();
+    bytes_.swap(grown);
+    secret_ = was_secret;
+  }
+  secret_ = secret_ || secret;
+  for (const iovec& part : parts) {
+    const auto* bytes = static_cast<const uint8_t*>(part.iov_base);
+    const size_t skipped = std::min(skip, part.iov_len);
+    skip -= skipped;
+    bytes_.insert(bytes_.end(), bytes + skipped, bytes + part.iov_len);
+  }
+}
+
+void SendQueue::Consume(size_t count) {
+  SALLYPORT_CHECK(count <= size());
+  consumed_ += count;
+  if (empty()) Clear();
+}
+
+void SendQueue::Clear() {
+  if (secret_) tls::Wipe(bytes_);
+  std::vector<uint8_t>().swap(bytes_);  // `= {}` would keep the memory.
+  consumed_ = 0;
+  secret_ = false;
+}
+
+}  // namespace sallyport

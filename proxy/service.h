@@ -1,0 +1,36 @@
+// Service: what all workers serve. Made at start, then only read: workers share it without a lock.
+#ifndef PROXY_SERVICE_H_
+#define PROXY_SERVICE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "proxy/ring/ring.h"
+#include "proxy/session/session.h"
+
+namespace sallyport {
+
+// One address of a server. A name that resolves to several addresses is several of these.
+struct ServerAddress {
+  Address address;
+  std::string text;  // As errors and logs name it: "127.0.0.1:3306", "unix:/run/mysqld.sock".
+};
+
+struct Service {
+  SessionOptions session;
+  std::vector<ServerAddress> servers;  // Tried in this order.
+  SocketTuning tuning;
+  uint32_t max_connections = 0;
+  uint32_t connect_timeout_ms = 0;
+  uint32_t handshake_timeout_ms = 0;
+  uint32_t idle_timeout_ms = 0;  // 0: none.
+
+  // The one thing that workers write together: a limit of the process can't be kept by one of them.
+  mutable std::atomic<uint32_t> connections_open{0};
+};
+
+}  // namespace sallyport
+
+#endif  // PROXY_SERVICE_H_

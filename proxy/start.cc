@@ -1,0 +1,179 @@
+#include "proxy/start.h"
+
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proxy/config/command_line.h"
+#include "proxy/log/log.h"
+#include "tls/secret.h"
+#include "tls/self_signed.h"
+
+namespace sallyport {
+namespace {
+
+// Connections that wait to be accepted, for each worker; the kernel cuts it to net.core.somaxconn.
+constexpr int kBacklog = 4096;
+
+// A self-signed pair lives as long as the process, so its end should not come before that.
+constexpr int kSelfSignedDays = 3650;
+
+// Descriptors beside the two of each connection: rings, listeners, wake-ups, log, admin.
+constexpr rlim_t kFilesBeside = 256;
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+bool Fail(std::string option, std::string what, bool bad_config, StartError* error) {
+  *error = {std::move(option), std::move(what), bad_config};
+  return false;
+}
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) return "localhost";
+  return name.data();
+}
+
+void Wipe(std::string* text) {
+  tls::Wipe({reinterpret_cast<uint8_t*>(text->data()), text->size()});
+}
+
+bool ReadPair(const Config& config, tls::CertificatePair* pair, StartError* error) {
+  absl::StatusOr<std::string> certificate = ReadFile(config.tls_cert);
+  if (!certificate.ok()) {
+    return Fail("tls_cert", config.tls_cert + ": " + Message(certificate.status()), true, error);
+  }
+  absl::StatusOr<std::string> key = ReadFile(config.tls_key);
+  if (!key.ok()) {
+    return Fail("tls_key", config.tls_key + ": " + Message(key.status()), true, error);
+  }
+  *pair = {*std::move(certificate), *std::move(key)};
+  return true;
+}
+
+}  // namespace
+
+bool LoadTls(const Config& config, Foundation* out, StartError* error) {
+  if (config.tls_mode == TlsMode::kDisabled) return true;
+  const int64_t now = time(nullptr);
+  tls::CertificatePair pair;
+  out->self_signed = config.tls_cert.empty();
+  if (out->self_signed) {
+    absl::StatusOr<tls::CertificatePair> made =
+        tls::MakeSelfSigned({HostName(), "localhost", "127.0.0.1", "::1"}, now, kSelfSignedDays);
+    if (!made.ok()) return Fail("tls_cert", Message(made.status()), false, error);
+    pair = *std::move(made);
+  } else if (!ReadPair(config, &pair, error)) {
+    return false;
+  }
+  absl::StatusOr<std::unique_ptr<tls::Context>> context =
+      tls::Context::Create({pair.certificate_pem, pair.private_key_pem, now});
+  Wipe(&pair.private_key_pem);
+  if (!context.ok()) {
+    return Fail(
+        "tls_cert",
+        absl::StrCat(config.tls_cert, " with ", config.tls_key, ": ") + Message(context.status()),
+        true, error);
+  }
+  out->tls = *std::move(context);
+  return true;
+}
+
+bool MakeService(const Config& config, Foundation* out, StartError* error) {
+  Service& service = out->service;
+  bool any_unix = false;
+  for (const std::string& text : config.server) {
+    const absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(text);
+    if (!addresses.ok()) {
+      return Fail("server", text + ": " + Message(addresses.status()),
+                  absl::IsInvalidArgument(addresses.status()), error);
+    }
+    for (const Address& address : *addresses) {
+      service.servers.push_back({address, address.ToString()});
+      any_unix = any_unix || address.is_unix();
+    }
+  }
+  if (any_unix && config.tls_mode != TlsMode::kRequired) {
+    absl::StatusOr<std::unique_ptr<tls::PasswordKey>> key = tls::PasswordKey::Generate();
+    if (!key.ok()) return Fail("server", Message(key.status()), false, error);
+    out->password_key = *std::move(key);
+  }
+  service.session.tls = out->tls.get();
+  service.session.tls_required = config.tls_mode == TlsMode::kRequired;
+  service.session.auth.allow_cleartext_password = config.allow_cleartext_password;
+  service.session.auth.password_key = out->password_key.get();
+  service.tuning.keepalive_idle_s = static_cast<int>(config.keepalive_idle_s);
+  service.tuning.keepalive_interval_s = static_cast<int>(config.keepalive_interval_s);
+  service.tuning.keepalive_count = static_cast<int>(config.keepalive_count);
+  service.tuning.user_timeout_ms = static_cast<int>(config.user_timeout_ms);
+  service.max_connections = config.max_connections;
+  service.connect_timeout_ms = config.connect_timeout_ms;
+  service.handshake_timeout_ms = config.handshake_timeout_ms;
+  service.idle_timeout_ms = config.idle_timeout_ms;
+  return true;
+}
+
+bool ChooseRing(const Config& config, RingFactory* out, std::string* name, StartError* error) {
+  *out = MakeEpollRing;
+  *name = "epoll";
+  if (config.io_engine == IoEngine::kEpoll) return true;
+  const absl::Status probe = ProbeIoUring();
+  if (!probe.ok()) {
+    if (config.io_engine == IoEngine::kIoUring) {
+      return Fail("io_engine", Message(probe), false, error);
+    }
+    LogWarning(Line("io_uring can't be used, epoll serves instead").Add("why", Message(probe)));
+    return true;
+  }
+  *out = MakeUringRing;
+  *name = "io_uring";
+  return true;
+}
+
+bool OpenListeners(const Config& config, const SocketTuning& tuning, int workers,
+                   std::vector<std::vector<int>>* fds, std::vector<Address>* addresses,
+                   StartError* error) {
+  fds->resize(static_cast<size_t>(workers));
+  const std::unique_ptr<Ring> tuner = MakeEpollRing();  // Tune needs no Start.
+  for (const std::string& text : config.listen) {
+    const absl::StatusOr<std::vector<Address>> resolved = ResolveAddress(text);
+    if (!resolved.ok()) {
+      return Fail("listen", text + ": " + Message(resolved.status()),
+                  absl::IsInvalidArgument(resolved.status()), error);
+    }
+    for (const Address& wanted : *resolved) {
+      Address address = wanted;
+      for (std::vector<int>& of_worker : *fds) {
+        const absl::StatusOr<int> fd = Listen(address, kBacklog);
+        if (!fd.ok()) return Fail("listen", Message(fd.status()), false, error);
+        tuner->Tune(*fd, tuning);  // Accepted sockets inherit it: no calls for each connection.
+        of_worker.push_back(*fd);
+        address = LocalAddress(*fd);
+      }
+      addresses->push_back(address);
+    }
+  }
+  return true;
+}
+
+void RaiseFileLimit(const Config& config, int workers) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t needed = 2 * static_cast<rlim_t>(config.max_connections) +
+                        16 * static_cast<rlim_t>(workers) + kFilesBeside;
+  if (limit.rlim_cur >= needed) return;
+  limit.rlim_cur = std::min(std::max(needed, limit.rlim_cur), limit.rlim_max);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < needed) {
+    LogWarning(Line("too few file descriptors for max_connections")
+                   .Add("allowed", limit.rlim_cur)
+                   .Add("needed", needed));
+  }
+}
+
+}  // namespace sallyport

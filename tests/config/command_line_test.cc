@@ -1,0 +1,291 @@
+// What the command line and the file, together, make of a Config.
+#include "proxy/config/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "proxy/config/options.h"
+#include "tests/config/parse.h"
+
+namespace sallyport {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Action = CommandLine::Action;
+
+TEST(CommandLine, RunsWithTheDefaultsWhenNothingIsSaid) {
+  const CommandLine result = Parse({});
+  EXPECT_EQ(result.action, Action::kRun);
+  EXPECT_THAT(result.config.listen, ElementsAre("0.0.0.0:6033"));
+  EXPECT_THAT(result.config.server, ElementsAre("127.0.0.1:3306"));
+  EXPECT_EQ(result.config.tls_mode, TlsMode::kPreferred);
+  EXPECT_EQ(result.config.io_engine, IoEngine::kAuto);
+  EXPECT_EQ(result.config.workers, 0);
+  EXPECT_EQ(result.config.admin, "127.0.0.1:6034");
+  EXPECT_EQ(result.config.max_connections, 20'000u);
+  EXPECT_EQ(result.config.idle_timeout_ms, 0u);
+  EXPECT_THAT(result.places, IsEmpty());
+}
+
+TEST(CommandLine, TakesFlagsInEverySpelling) {
+  const std::vector<std::vector<std::string>> spellings = {
+      {"--tls_mode=required"},
+      {"--tls_mode", "required"},
+      {"--tls-mode=required"},
+      {"--tls-mode", "required"},
+      {"--tls_mode", "REQUIRED"},
+      {"--tls_mode=disabled", "--tls_mode=required"},  // The last one wins.
+  };
+  for (const auto& spelling : spellings) {
+    EXPECT_EQ(Parse(spelling).config.tls_mode, TlsMode::kRequired) << spelling[0];
+    EXPECT_EQ(Parse(spelling).error, "");
+  }
+}
+
+TEST(CommandLine, TakesBooleansBareNegatedAndWithAValue) {
+  for (const char* on : {"--core_dumps", "--core-dumps", "--core_dumps=true", "--core_dumps=1",
+                         "--core_dumps=on", "--core_dumps=Yes"}) {
+    EXPECT_TRUE(Parse({on}).config.core_dumps) << on;
+  }
+  for (const char* off : {"--no-core_dumps", "--no-core-dumps", "--no_core_dumps",
+                          "--core_dumps=false", "--core_dumps=0", "--core_dumps=OFF"}) {
+    EXPECT_FALSE(Parse({"--core_dumps", off}).config.core_dumps) << off;
+    EXPECT_EQ(Parse({off}).error, "");
+  }
+}
+
+TEST(CommandLine, ABareBooleanLeavesTheNextArgumentAlone) {
+  const CommandLine result = Parse({"--core_dumps", "--workers", "3"});
+  EXPECT_TRUE(result.config.core_dumps);
+  EXPECT_EQ(result.config.workers, 3);
+}
+
+TEST(CommandLine, CollectsListsFromRepetitionAndCommas) {
+  const CommandLine result =
+      Parse({"--server", "a:1", "--listen=:1", "--server=b:2, c:3", "--server=unix:/run/m.sock"});
+  EXPECT_THAT(result.config.server, ElementsAre("a:1", "b:2", "c:3", "unix:/run/m.sock"));
+  EXPECT_THAT(result.config.listen, ElementsAre(":1"));
+}
+
+TEST(CommandLine, TakesTimeoutsInSecondsWithFractions) {
+  const CommandLine result =
+      Parse({"--connect_timeout", "0.5", "--handshake-timeout=2", "--idle_timeout=86400.125"});
+  EXPECT_EQ(result.config.connect_timeout_ms, 500u);
+  EXPECT_EQ(result.config.handshake_timeout_ms, 2'000u);
+  EXPECT_EQ(result.config.idle_timeout_ms, 86'400'125u);
+}
+
+TEST(CommandLine, AnEmptyAdminTurnsItOff) {
+  EXPECT_EQ(Parse({"--admin="}).config.admin, "");
+  EXPECT_EQ(Parse({"--admin", ""}).config.admin, "");
+  EXPECT_EQ(Parse({"--config=f"}, {{"f", "admin = ''"}}).config.admin, "");
+}
+
+TEST(CommandLine, TakesTheFourArgumentsOfMysqlProxy) {
+  const CommandLine result = Parse({"3306", "3307", "server.crt", "server.key"});
+  EXPECT_EQ(result.action, Action::kRun);
+  EXPECT_THAT(result.config.listen, ElementsAre("0.0.0.0:3306"));
+  EXPECT_THAT(result.config.server, ElementsAre("127.0.0.1:3307"));
+  EXPECT_EQ(result.config.tls_cert, "server.crt");
+  EXPECT_EQ(result.config.tls_key, "server.key");
+}
+
+TEST(CommandLine, TakesFlagsAmongTheFourArguments) {
+  const CommandLine result =
+      Parse({"--workers=1", "3306", "3307", "--tls_mode", "required", "--", "-c", "-k"});
+  EXPECT_EQ(result.error, "");
+  EXPECT_EQ(result.config.tls_cert, "-c");
+  EXPECT_EQ(result.config.tls_mode, TlsMode::kRequired);
+  EXPECT_EQ(result.config.workers, 1);
+}
+
+TEST(CommandLine, ReadsEveryTypeFromToml) {
+  const CommandLine result = Parse({"--config", "f"}, {{"f", R"(
+listen = ["0.0.0.0:1", "[::]:1"]   # An array,
+server = "a:1"                      # or a single address.
+tls-mode = "required"               # '-' as in flags.
+workers = 4
+core_dumps = true
+connect_timeout = 0.25
+idle_timeout = 28_800
+)"}});
+  EXPECT_EQ(result.error, "");
+  EXPECT_THAT(result.config.listen, ElementsAre("0.0.0.0:1", "[::]:1"));
+  EXPECT_THAT(result.config.server, ElementsAre("a:1"));
+  EXPECT_EQ(result.config.tls_mode, TlsMode::kRequired);
+  EXPECT_EQ(result.config.workers, 4);
+  EXPECT_TRUE(result.config.core_dumps);
+  EXPECT_EQ(result.config.connect_timeout_ms, 250u);
+  EXPECT_EQ(result.config.idle_timeout_ms, 28'800'000u);
+}
+
+// For every option: a default, a file's value and a flag's value that all differ.
+struct Precedence {
+  const char* option;
+  const char* toml;
+  const char* in_file;
+  const char* in_flag;
+};
+
+constexpr Precedence kPrecedence[] = {
+    {"listen", "['a:1', 'b:1']", "a:1,b:1", "e:1"},
+    {"server", "'a:1'", "a:1", "c:1,d:1"},
+    {"tls_mode", "'required'", "required", "disabled"},
+    {"tls_cert", "'f.crt'", "f.crt", "g.crt"},
+    {"tls_key", "'f.key'", "f.key", "g.key"},
+    {"io_engine", "'epoll'", "epoll", "io_uring"},
+    {"workers", "2", "2", "3"},
+    {"admin", "':1'", ":1", ""},
+    {"allow_cleartext_password", "true", "true", "false"},
+    {"core_dumps", "true", "true", "false"},
+    {"max_connections", "2", "2", "3"},
+    {"connect_timeout", "0.1", "0.1", "7"},
+    {"handshake_timeout", "2", "2", "0.001"},
+    {"idle_timeout", "2.5", "2.5", "3"},
+    {"shutdown_timeout", "2", "2", "0"},
+    {"keepalive_idle", "2", "2", "0"},
+    {"keepalive_interval", "2", "2", "3"},
+    {"keepalive_count", "2", "2", "3"},
+    {"user_timeout", "2", "2", "3"},
+    {"log_level", "'error'", "error", "debug"},
+};
+
+TEST(CommandLine, FlagsWinOverTheFileAndTheFileOverTheDefaults) {
+  // A pair is always there, so that tls_cert and tls_key can be looked at one by one.
+  const std::string pair = "tls_cert = 'c'\ntls_key = 'k'\n";
+  for (const Precedence& row : kPrecedence) {
+    SCOPED_TRACE(row.option);
+    const Option& option = *FindOption(row.option);
+    const bool of_pair =
+        std::string(row.option).starts_with("tls_") && std::string(row.option) != "tls_mode";
+    std::string text = std::string(row.option) + " = " + row.toml + "\n";
+    if (!of_pair) text += pair;
+    if (std::string(row.option) == "tls_cert") text += "tls_key = 'k'\n";
+    if (std::string(row.option) == "tls_key") text += "tls_cert = 'c'\n";
+    const Files files = {{"f", text}};
+
+    EXPECT_NE(OptionText(option, Config{}), row.in_file);
+    const CommandLine from_file = Parse({"--config", "f"}, files);
+    EXPECT_EQ(from_file.error, "");
+    EXPECT_EQ(OptionText(option, from_file.config), row.in_file);
+    // The order on the command line does not matter.
+    const std::string flag = std::string("--") + row.option + "=" + row.in_flag;
+    for (const auto& arguments :
+         {std::vector<std::string>{"--config=f", flag}, {flag, "--config=f"}}) {
+      const CommandLine both = Parse(arguments, files);
+      EXPECT_EQ(both.error, "");
+      EXPECT_EQ(OptionText(option, both.config), row.in_flag);
+      EXPECT_EQ(both.places.find(row.option)->second, std::string("--") + row.option);
+    }
+  }
+}
+
+TEST(CommandLine, ThePrecedenceTableHoldsEveryKey) {
+  size_t keys = 0;
+  for (const Option& option : Options()) keys += option.is_key() ? 1 : 0;
+  EXPECT_EQ(keys, std::size(kPrecedence));
+}
+
+TEST(CommandLine, CheckConfigPrintsWhatItReadsBack) {
+  std::vector<std::string> arguments = {"--check_config"};
+  for (const Precedence& row : kPrecedence) {
+    arguments.push_back(std::string("--") + row.option + "=" + row.in_flag);
+  }
+  arguments.push_back("--tls_cert=quote\" back\\slash 'n \xc3\xa9.crt");
+  const CommandLine first = Parse(arguments);
+  EXPECT_EQ(first.action, Action::kCheckConfig);
+  EXPECT_EQ(first.error, "");
+  EXPECT_EQ(first.exit_code, 0);
+
+  const CommandLine again = Parse({"--check_config", "--config", "f"}, {{"f", first.text}});
+  EXPECT_EQ(again.error, "");
+  EXPECT_EQ(again.text, first.text);
+  EXPECT_EQ(again.config.tls_cert, first.config.tls_cert);
+  EXPECT_EQ(again.config.handshake_timeout_ms, 1u);
+  EXPECT_THAT(again.config.server, ElementsAre("c:1", "d:1"));
+}
+
+TEST(CommandLine, HelpNamesEveryOptionWithItsDefault) {
+  const CommandLine result = Parse({"--help"});
+  EXPECT_EQ(result.action, Action::kExit);
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.error, "");
+  for (const Option& option : Options()) {
+    EXPECT_THAT(result.text, HasSubstr("  --" + std::string(option.name)));
+    if (!option.is_key()) continue;
+    const std::string value = OptionText(option, Config{});
+    EXPECT_THAT(result.text, HasSubstr(value.empty() ? "none)" : value + ")"));
+  }
+  for (size_t start = 0; start < result.text.size();) {
+    const size_t end = result.text.find('\n', start);
+    ASSERT_NE(end, std::string::npos);
+    EXPECT_LE(end - start, 80u) << result.text.substr(start, end - start);
+    start = end + 1;
+  }
+}
+
+TEST(CommandLine, HelpAndVersionDoNotLookAtWhatFollows) {
+  EXPECT_EQ(Parse({"-h", "--nonsense"}).exit_code, 0);
+  const CommandLine version = Parse({"--version", "--config", "absent"});
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_THAT(version.text, testing::MatchesRegex("sallyport [0-9.]+\n"));
+  EXPECT_EQ(Parse({"-V"}).text, version.text);
+}
+
+TEST(CommandLine, ComplainsLaterAboutTheSamePlace) {
+  const Files files = {{"dir/f.toml", "\ntls_cert = 'a'\ntls_key = 'b'\n"}};
+  const CommandLine result = Parse({"--config=dir/f.toml", "--tls_key=c"}, files);
+  EXPECT_EQ(result.Complaint("tls_cert", "expired"),
+            "sallyport: dir/f.toml:2: tls_cert: expired\n");
+  EXPECT_EQ(result.Complaint("tls_key", "not a key"), "sallyport: --tls_key: not a key\n");
+  EXPECT_EQ(result.Complaint("listen", "two\nlines"), "sallyport: listen: two\\x0alines\n");
+}
+
+class ReadFileTest : public testing::Test {
+ protected:
+  std::string Write(size_t size) {
+    const std::string path = testing::TempDir() + "/read_file_test." + std::to_string(getpid());
+    std::FILE* file = std::fopen(path.c_str(), "w");
+    std::fputs(std::string(size, 'x').c_str(), file);
+    std::fclose(file);
+    return path;
+  }
+};
+
+TEST_F(ReadFileTest, ReadsWholeFiles) {
+  for (const size_t size : {0, 1, 5000, 1 << 20}) {
+    const std::string path = Write(size);
+    const absl::StatusOr<std::string> contents = ReadFile(path);
+    ASSERT_TRUE(contents.ok()) << contents.status();
+    EXPECT_EQ(contents->size(), size);
+    unlink(path.c_str());
+  }
+}
+
+TEST_F(ReadFileTest, RefusesWhatIsTooLongADirectoryAndWhatIsNotThere) {
+  const std::string path = Write((1 << 20) + 1);
+  EXPECT_THAT(std::string(ReadFile(path).status().message()), HasSubstr("too long"));
+  unlink(path.c_str());
+  EXPECT_EQ(ReadFile(path).status().message(), "No such file or directory");
+  EXPECT_EQ(ReadFile(testing::TempDir()).status().message(), "Is a directory");
+  EXPECT_THAT(std::string(ReadFile("/dev/zero").status().message()), HasSubstr("too long"));
+}
+
+TEST_F(ReadFileTest, ReadsAPipe) {
+  int fds[2];
+  ASSERT_EQ(pipe(fds), 0);
+  ASSERT_EQ(write(fds[1], "workers = 1", 11), 11);
+  close(fds[1]);
+  EXPECT_EQ(ReadFile("/proc/self/fd/" + std::to_string(fds[0])).value_or("-"), "workers = 1");
+  close(fds[0]);
+}
+
+}  // namespace
+}  // namespace sallyport

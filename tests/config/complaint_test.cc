@@ -1,0 +1,211 @@
+// Every complaint, word for word: one line that says what is wrong and where it stands.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/config/parse.h"
+
+namespace sallyport {
+namespace {
+
+void ExpectRefused(const CommandLine& result, const std::string& complaint) {
+  EXPECT_EQ(result.action, CommandLine::Action::kExit);
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.text, "");
+  EXPECT_EQ(result.error, "sallyport: " + complaint + "\n");
+  EXPECT_EQ(std::count(result.error.begin(), result.error.end(), '\n'), 1);
+}
+
+struct FlagCase {
+  std::vector<std::string> arguments;
+  std::string complaint;
+};
+
+const FlagCase kFlagCases[] = {
+    // Names.
+    {{"--tls_mod=required"}, "--tls_mod: no such flag; the nearest is --tls_mode"},
+    {{"--tls-certificate", "a"}, "--tls-certificate: no such flag; the nearest is --tls_cert"},
+    {{"--sevrer=a:1"}, "--sevrer: no such flag; the nearest is --server"},
+    {{"--Workers=1"}, "--Workers: no such flag; the nearest is --workers"},
+    {{"--hlep"}, "--hlep: no such flag; the nearest is --help"},
+    {{"--tls"}, "--tls: no such flag; the nearest is --help"},  // No abbreviations.
+    {{"-workers=1"}, "-workers: no such flag; the nearest is --workers"},
+    {{"--no-core-dump"}, "--no-core-dump: no such flag; the nearest is --core_dumps"},
+    {{"--no-workers"}, "--no-workers: no such flag; the nearest is --workers"},
+    {{"--a\nb"}, "--a\\x0ab: no such flag; the nearest is --admin"},
+    // A value too few, or too many.
+    {{"--workers"}, "--workers: a value is missing (COUNT)"},
+    {{"--tls_cert", "--tls_key=a"}, "--tls_cert: a value is missing (FILE)"},
+    {{"--config"}, "--config: a value is missing (FILE)"},
+    {{"--config="}, "--config: a value is missing (FILE)"},
+    {{"--config=a", "--config=b"}, "--config: given twice"},
+    {{"--help=yes"}, "--help: takes no value"},
+    {{"--check_config=1"}, "--check_config: takes no value"},
+    {{"--no-core_dumps=1"}, "--no_core_dumps: takes no value"},
+    {{"--core_dumps", "false"},
+     "\"false\": arguments that are no flags come as four: LISTEN_PORT SERVER_PORT CERTIFICATE "
+     "KEY"},
+    // Values.
+    {{"--tls_mode=maybe"}, "--tls_mode: \"maybe\" is none of preferred, required, disabled"},
+    {{"--tls_mode=a\n\"b"}, "--tls_mode: \"a\\n\\\"b\" is none of preferred, required, disabled"},
+    {{"--tls_mode=" + std::string(1000, 'a')},
+     "--tls_mode: \"" + std::string(100, 'a') + "\"... is none of preferred, required, disabled"},
+    {{"--io-engine", ""}, "--io_engine: \"\" is none of auto, io_uring, epoll"},
+    {{"--log_level=loud"}, "--log_level: \"loud\" is none of debug, info, warning, error"},
+    {{"--core_dumps=maybe"}, "--core_dumps: \"maybe\" is neither true nor false"},
+    {{"--workers=many"}, "--workers: \"many\" is not a whole number"},
+    {{"--workers", "-1"}, "--workers: \"-1\" is not between 0 and 1024"},
+    {{"--workers=1.5"}, "--workers: \"1.5\" is not a whole number"},
+    {{"--workers="}, "--workers: \"\" is not a whole number"},
+    {{"--workers=99999999999999999999"},
+     "--workers: \"99999999999999999999\" is not a whole number"},
+    {{"--max_connections=0"}, "--max_connections: \"0\" is not between 1 and 10000000"},
+    {{"--keepalive_idle=32768"}, "--keepalive_idle: \"32768\" is not between 0 and 32767"},
+    {{"--connect_timeout=0"}, "--connect_timeout: \"0\" is not between 0.001 and 3600 seconds"},
+    {{"--connect_timeout=8h"}, "--connect_timeout: \"8h\" is not a number of seconds"},
+    {{"--connect_timeout=nan"}, "--connect_timeout: \"nan\" is not a number of seconds"},
+    {{"--idle_timeout=inf"}, "--idle_timeout: \"inf\" is not a number of seconds"},
+    {{"--idle_timeout=-1"}, "--idle_timeout: \"-1\" is not between 0 and 2592000 seconds"},
+    {{"--idle_timeout=28800000"},
+     "--idle_timeout: \"28800000\" is not between 0 and 2592000 seconds"},
+    {{"--idle_timeout=0.0001"}, "--idle_timeout: \"0.0001\" is finer than a millisecond"},
+    {{"--idle_timeout=0.000000000001"},
+     "--idle_timeout: \"0.000000000001\" is finer than a millisecond"},
+    {{"--tls_cert=a\tb"}, "--tls_cert: \"a\\tb\" has control characters"},
+    {{"--tls_cert=a\xff"}, "--tls_cert: \"a\xff\" is not UTF-8"},
+    // Addresses.
+    {{"--listen=6033"}, "--listen: \"6033\" has no port (HOST:PORT)"},
+    {{"--listen="}, "--listen: an address is missing"},
+    {{"--server=a:1,,b:1"}, "--server: an address is missing"},
+    {{"--server=a:1,b"}, "--server: \"b\" has no port (HOST:PORT)"},
+    {{"--server=:3306"}, "--server: \":3306\" names no host (HOST:PORT)"},
+    {{"--server=db:0"}, "--server: \"db:0\" has no port between 1 and 65535"},
+    {{"--server=db:mysql"}, "--server: \"db:mysql\" has no port between 1 and 65535"},
+    {{"--listen=:65536"}, "--listen: \":65536\" has no port between 0 and 65535"},
+    {{"--server=::1:3306"},
+     "--server: \"::1:3306\" has more than one colon: an IPv6 address goes in brackets "
+     "([V6]:PORT)"},
+    {{"--server=[::1]"}, "--server: \"[::1]\" is not [V6]:PORT"},
+    {{"--server=[db]:1"}, "--server: \"[db]:1\" has no IPv6 address in its brackets"},
+    {{"--server=127.0.0.300:1"}, "--server: \"127.0.0.300:1\" is not an IPv4 address with a port"},
+    {{"--server=a b:1"}, "--server: \"a b:1\" is not HOST:PORT"},
+    {{"--server=unix:mysql.sock"},
+     "--server: \"unix:mysql.sock\" has no absolute path (unix:/PATH)"},
+    {{"--server=unix:/" + std::string(107, 'a')},
+     "--server: \"unix:/" + std::string(94, 'a') +
+         "\"... is longer than a unix socket's path may be"},
+    {{"--listen=unix:/run/a"},
+     "--listen: \"unix:/run/a\" is a unix socket: only a server may be one"},
+    {{"--admin=unix:/run/a"},
+     "--admin: \"unix:/run/a\" is a unix socket: only a server may be one"},
+    {{"--admin=off"}, "--admin: \"off\" has no port (HOST:PORT)"},
+    // Four arguments.
+    {{"3306"},
+     "\"3306\": arguments that are no flags come as four: LISTEN_PORT SERVER_PORT CERTIFICATE KEY"},
+    {{"x", "3307", "c", "k"}, "argument 1 (listen): \"x\" is not a whole number"},
+    {{"3306", "0", "c", "k"}, "argument 2 (server): \"0\" is not between 1 and 65535"},
+    {{"3306", "3307", "", "k"}, "argument 4 (tls_key): needs tls_cert as well"},
+    {{"3306", "3306", "c", "k"},
+     "argument 2 (server): \"127.0.0.1:3306\" is the proxy itself (listen has \"0.0.0.0:3306\")"},
+    {{"--listen=:1", "3306", "3307", "c", "k"}, "--listen: already given as argument 1 (listen)"},
+    // Contradictions.
+    {{"--tls_cert=c"}, "--tls_cert: needs tls_key as well"},
+    {{"--tls_key=k"}, "--tls_key: needs tls_cert as well"},
+    {{"--listen=a:1,b:1,A:1"}, "--listen: \"A:1\" is there twice"},
+    {{"--listen=:3306"}, "server: \"127.0.0.1:3306\" is the proxy itself (listen has \":3306\")"},
+    {{"--server=localhost:6033"},
+     "--server: \"localhost:6033\" is the proxy itself (listen has \"0.0.0.0:6033\")"},
+    {{"--admin=0.0.0.0:6033"}, "--admin: \"0.0.0.0:6033\" is in listen as well"},
+    // Files.
+    {{"--config=absent.toml"}, "--config: absent.toml: No such file or directory"},
+    {{"--config=a\nb"}, "--config: a\\x0ab: No such file or directory"},
+};
+
+TEST(Complaint, AboutFlagsNamesTheFlag) {
+  for (const FlagCase& row : kFlagCases) {
+    SCOPED_TRACE(row.arguments[0]);
+    ExpectRefused(Parse(row.arguments), row.complaint);
+  }
+}
+
+struct TomlCase {
+  std::string text;
+  std::string complaint;  // Behind "f.toml:".
+};
+
+const TomlCase kTomlCases[] = {
+    {"tls_mode = \"maybe\"", "1: tls_mode: \"maybe\" is none of preferred, required, disabled"},
+    {"\n# c\n\n\n\n\ntls_mode = 'maybe'\n",
+     "7: tls_mode: \"maybe\" is none of preferred, required, disabled"},
+    // Names.
+    {"workers = 1\ntls_certs = 'a'\n", "2: tls_certs: no such key; the nearest is tls_cert"},
+    {"timeout = 1", "1: timeout: no such key; the nearest is idle_timeout"},
+    {"conifg = 'a'", "1: conifg: no such key; the nearest is admin"},  // No flag's name here.
+    {"[proxy]\nworkers = 1\n", "1: proxy: no such key; the nearest is server"},
+    {"tls.mode = 'required'", "1: tls: no such key; the nearest is tls_key"},
+    {"\"a\\nb\" = 1", "1: a\\x0ab: no such key; the nearest is admin"},
+    {"config = 'x'", "1: config: is a flag, not a key of this file"},
+    {"check_config = true", "1: check_config: is a flag, not a key of this file"},
+    {"tls_mode = 'required'\n\ntls-mode = 'required'\n", "3: tls_mode: already given in line 1"},
+    // The first line that is wrong, not the first name.
+    {"workers = -1\nadmin = 'off'\n", "1: workers: \"-1\" is not between 0 and 1024"},
+    // Types.
+    {"workers = '1'", "1: workers: a whole number is wanted here, without quotes"},
+    {"workers = 1.0", "1: workers: a whole number is wanted here, without quotes"},
+    {"workers = 1979-05-27", "1: workers: a whole number is wanted here, without quotes"},
+    {"workers = [1]", "1: workers: a whole number is wanted here, without quotes"},
+    {"core_dumps = 1", "1: core_dumps: true or false is wanted here, without quotes"},
+    {"core_dumps = 'true'", "1: core_dumps: true or false is wanted here, without quotes"},
+    {"idle_timeout = '8h'", "1: idle_timeout: a number of seconds is wanted here, without quotes"},
+    {"idle_timeout = true", "1: idle_timeout: a number of seconds is wanted here, without quotes"},
+    {"tls_cert = 1", "1: tls_cert: a text in quotes is wanted here"},
+    {"tls_cert = ['a']", "1: tls_cert: a text in quotes is wanted here"},
+    {"listen = 6033", "1: listen: an address in quotes, or an array of them, is wanted here"},
+    {"listen = [\n  'a:1',\n  6033,\n]",
+     "3: listen: an address in quotes, or an array of them, is wanted here"},
+    {"listen = [['a:1']]", "1: listen: an address in quotes, or an array of them, is wanted here"},
+    {"listen = []", "1: listen: at least one address is needed"},
+    // Values.
+    {"listen = [\n  'a:1',\n  'b',\n]", "3: listen: \"b\" has no port (HOST:PORT)"},
+    {"connect_timeout = 0", "1: connect_timeout: \"0\" is not between 0.001 and 3600 seconds"},
+    {"connect_timeout = inf", "1: connect_timeout: \"inf\" is not a number of seconds"},
+    {"idle_timeout = 0.0001", "1: idle_timeout: \"0.0001\" is finer than a millisecond"},
+    {"tls_cert = \"a\\nb\"", "1: tls_cert: \"a\\nb\" has control characters"},
+    // Contradictions.
+    {"\ntls_cert = 'c'", "2: tls_cert: needs tls_key as well"},
+    {"admin = ':1'\nlisten = ':1'\n", "1: admin: \":1\" is in listen as well"},
+};
+
+TEST(Complaint, AboutAFileNamesFileLineAndKey) {
+  for (const TomlCase& row : kTomlCases) {
+    SCOPED_TRACE(row.text);
+    ExpectRefused(Parse({"--config", "f.toml"}, {{"f.toml", row.text}}), "f.toml:" + row.complaint);
+  }
+}
+
+// What is not TOML at all is complained about in the library's words: only the line is ours.
+TEST(Complaint, AboutWhatIsNotTomlIsOneLineWithItsNumber) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"workers = 1\nworkers = 2\n", "2"},
+      {"\n\nworkers\n", "3"},
+      {"workers = ", "1"},
+      {"tls_cert = 'a\n", "1"},
+      {"= 1", "1"},
+      {"a = \"\xff\"", "1"},
+      {std::string("workers = 1\n\0", 13), "2"},
+      {"a = 1 b = 2", "1"},
+      {"tls_mode = preferred", "1"},
+  };
+  for (const auto& [text, line] : cases) {
+    SCOPED_TRACE(text);
+    const CommandLine result = Parse({"--config=f\r.toml"}, {{"f\r.toml", text}});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.error.rfind("sallyport: f\\x0d.toml:" + line + ": ", 0), 0u) << result.error;
+    EXPECT_EQ(result.error.find('\n'), result.error.size() - 1);
+  }
+}
+
+}  // namespace
+}  // namespace sallyport

@@ -1,0 +1,269 @@
+#!/usr/bin/python3
+"""Start, stop, and what is said when it cannot start.
+
+    life_cycle.py --proxy PATH [--io_engine epoll] [--only WORD]
+
+Each check is a small function; most need no real server, but one that believes everybody.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import mysql_wire as wire
+import processes
+import servers
+from options import make_parser, parse
+from proxy import Proxy
+from report import Report
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+
+
+class Room:
+    def __init__(self, report, options, folder, server):
+        self.report, self.options, self.folder, self.server = report, options, folder, server
+        self.authority = servers.new_authority(folder)
+        self.pair = self.authority.issue("proxy")
+
+    def proxy(self, **more):
+        more.setdefault("pair", self.pair)
+        more.setdefault("io_engine", self.options.io_engine)
+        return Proxy(self.options.proxy, self.server.address, **more)
+
+    def run(self, *arguments, seconds=15):
+        """Runs the binary to its end. Gives (exit code, output)."""
+        done = subprocess.run([self.options.proxy, *arguments], check=False, timeout=seconds,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        return done.returncode, done.stdout
+
+
+def log_in(port, ca=None):
+    """A logged-in session; over TLS where an authority is given."""
+    sock = wire.dial(("127.0.0.1", port))
+    wire.read_packet(sock)
+    if ca:
+        sock = wire.open_tls(sock, ca)
+    sock.sendall(wire.handshake_response(2 if ca else 1))
+    if wire.read_packet(sock)[1][:1] != b"\0":
+        raise RuntimeError("the log-in was refused")
+    return sock
+
+
+def answers(sock):
+    """Whether the session still works."""
+    try:
+        sock.sendall(wire.packet(0, b"\x0e"))
+        return wire.read_packet(sock)[1][:1] == b"\0"
+    except (OSError, EOFError):
+        return False
+
+
+def refused(port):
+    """Whether a new client is turned away: by the kernel, or by 1053."""
+    try:
+        with wire.dial(("127.0.0.1", port), 3) as sock:
+            return wire.read_err(sock).code == 1053
+    except (OSError, EOFError):
+        return True
+
+
+def exit_within(proxy, seconds):
+    try:
+        return proxy.process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return "still running"
+
+
+def stops_when_idle(room):
+    for name in ("SIGTERM", "SIGINT"):
+        with room.proxy() as proxy:
+            proxy.process.send_signal(getattr(signal, name))
+            room.report.equal(f"{name} ends an idle proxy with 0", exit_within(proxy, 3), 0)
+
+
+def lets_sessions_finish(room):
+    for ca in (None, room.authority.ca):
+        how = "TLS" if ca else "plaintext"
+        with room.proxy(arguments=["--shutdown_timeout=20"]) as proxy:
+            sock = log_in(proxy.port, ca)
+            proxy.process.terminate()
+            time.sleep(0.5)
+            room.report.check(f"{how}: a session goes on after SIGTERM", answers(sock))
+            room.report.check(f"{how}: new clients are refused meanwhile", refused(proxy.port))
+            sock.close()
+            room.report.equal(f"{how}: it ends with 0 when the last session has",
+                              exit_within(proxy, 5), 0)
+
+
+def grace_ends(room):
+    with room.proxy(arguments=["--shutdown_timeout=1"]) as proxy:
+        sock = log_in(proxy.port)
+        began = time.monotonic()
+        proxy.process.terminate()
+        code = exit_within(proxy, 8)
+        took = time.monotonic() - began
+        room.report.equal("an open session is cut when the grace time is over", code, 0)
+        room.report.check("and not before", took > 0.7, f"after {took:.1f} s")
+        sock.settimeout(3)
+        data, end = wire.read_to_end(sock)
+        room.report.check("its client is told so or cut off", end in ("closed", "reset"),
+                          f"{data!r}, {end}")
+
+
+def second_signal(room):
+    with room.proxy(arguments=["--shutdown_timeout=30"]) as proxy:
+        _sock = log_in(proxy.port)
+        proxy.process.terminate()
+        time.sleep(0.3)
+        running = proxy.alive()
+        proxy.process.terminate()
+        code = exit_within(proxy, 3)
+        room.report.check("a second signal ends it at once", running and code != "still running",
+                          f"running after the first: {running}; exit code: {code}")
+
+
+def bad_arguments(room):
+    """2 for what is written wrongly, and the message names it."""
+    config = os.path.join(room.folder, "bad.toml")
+    with open(config, "w", encoding="ascii") as file:
+        file.write('listen = "127.0.0.1:0"\n\ntls_mode = "perhaps"\n')
+    base = ["--listen", "127.0.0.1:0", "--admin", ""]
+    for what, arguments, named in (
+            ("an unknown flag", ["--no_such_flag"], "no_such_flag"),
+            ("a bad TLS mode", ["--tls_mode", "perhaps"], "tls_mode"),
+            ("a bad number", ["--workers", "many"], "workers"),
+            ("a bad address", ["--server", "nowhere:port"], "server"),
+            ("a certificate without a key", ["--tls_cert", room.pair[0]], "tls_key"),
+            ("a bad line in a file", ["--config", config], "bad.toml:3"),
+            ("a file that is not there", ["--config", "/no/such.toml"], "/no/such.toml")):
+        code, output = room.run(*base, *arguments)
+        room.report.equal(f"{what}: exit code 2", code, 2, output[-300:])
+        room.report.check(f"{what}: is named", named in output, output[-300:])
+    for flag in ("--help", "--version"):
+        room.report.equal(f"{flag}: exit code 0", room.run(flag)[0], 0)
+    room.report.equal("--check_config of a good configuration: 0", room.run(
+        *base, "--check_config", "--tls_cert", room.pair[0], "--tls_key", room.pair[1])[0], 0)
+    room.report.equal("--check_config of a bad one: 2",
+                      room.run("--check_config", "--config", config)[0], 2)
+
+
+def port_in_use(room):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, output = room.run("--listen", f"127.0.0.1:{port}", "--admin", "",
+                                "--io_engine", room.options.io_engine)
+        room.report.equal("a port in use: exit code 1", code, 1, output[-300:])
+        room.report.check("a port in use: is named", str(port) in output, output[-300:])
+
+
+def bad_certificates(room):
+    """Each is refused at the start, and the file is named; one that has expired at least loudly."""
+    other = room.authority.issue("other")
+    garbage = os.path.join(room.folder, "garbage.pem")
+    with open(garbage, "w", encoding="ascii") as file:
+        file.write("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
+    base = ["--listen", "127.0.0.1:0", "--admin", "", "--io_engine", room.options.io_engine]
+    for what, certificate, key, named in (
+            ("a key of another certificate", room.pair[0], other[1], "other.key"),
+            ("a certificate of garbage", garbage, room.pair[1], "garbage.pem"),
+            ("a key of garbage", room.pair[0], garbage, "garbage.pem"),
+            ("a certificate that is not there", "/no/such.crt", room.pair[1], "/no/such.crt"),
+            ("a key that is not there", room.pair[0], "/no/such.key", "/no/such.key")):
+        code, output = room.run(*base, "--tls_cert", certificate, "--tls_key", key)
+        room.report.check(f"{what}: exit code 1 or 2", code in (1, 2), f"{code}: {output[-300:]}")
+        room.report.check(f"{what}: is named", named in output, output[-300:])
+    expired = room.authority.issue("expired", first=-20, last=-10)
+    with room.proxy(pair=expired) as proxy:
+        line = proxy.wait_line("(?i)expired|not valid|validity", 2)
+        room.report.check("an expired certificate: a line says so", line,
+                          " / ".join(proxy.lines))
+
+
+def without_certificate(room):
+    with room.proxy(pair=None) as proxy:
+        room.report.check("without a certificate: the log says that it made one",
+                          proxy.wait_line("(?i)self.signed", 2), " / ".join(proxy.lines))
+        sock = wire.dial(("127.0.0.1", proxy.port))
+        _, payload = wire.read_packet(sock)
+        room.report.check("and offers TLS", wire.parse_greeting(payload)[1] & wire.CLIENT_SSL)
+        sock.close()
+
+
+def positional_form(room):
+    """The form of the Go program: listen port, server port, certificate, key."""
+    port = processes.free_port()
+    with room.proxy(positional=[str(port), str(room.server.port), *room.pair],
+                    admin=False) as proxy:
+        room.report.equal("PORT PORT CERTIFICATE KEY: listens there", proxy.port, port,
+                          " / ".join(proxy.lines))
+        sock = log_in(port, room.authority.ca)
+        room.report.check("and serves over TLS", answers(sock))
+        sock.close()
+
+
+def tls_modes(room):
+    with room.proxy(tls_mode="required") as proxy:
+        sock = wire.dial(("127.0.0.1", proxy.port))
+        wire.read_packet(sock)
+        sock.sendall(wire.handshake_response(1))
+        found = wire.read_err(sock)
+        room.report.check("required: plaintext is told 3159",
+                          (found.code, found.sequence_id) == (3159, 2), str(found))
+    with room.proxy(tls_mode="disabled") as proxy:
+        sock = wire.dial(("127.0.0.1", proxy.port))
+        _, payload = wire.read_packet(sock)
+        room.report.check("disabled: TLS is not offered",
+                          not wire.parse_greeting(payload)[1] & wire.CLIENT_SSL)
+        sock.close()
+        sock = log_in(proxy.port)
+        room.report.check("disabled: plaintext is served", answers(sock))
+
+
+def admin_answers(room):
+    with room.proxy() as proxy:
+        room.report.check("/healthz answers", proxy.get("/healthz") is not None)
+        log_in(proxy.port, room.authority.ca).close()
+        metrics = proxy.get("/metrics")
+        room.report.check("/metrics is Prometheus' text", "# TYPE" in metrics, metrics[:200])
+
+
+def no_io_uring(room):
+    """In a sandbox without io_uring, auto says why and serves; io_uring says why and does not."""
+    prefix = ["/usr/bin/python3", os.path.join(HERE, "without_io_uring.py")]
+    with room.proxy(prefix=prefix, io_engine="auto") as proxy:
+        line = proxy.wait_line("(?i)io_uring.*(EPERM|not permitted|refus|seccomp|denied)", 2)
+        room.report.check("auto without io_uring: the log says why", line, " / ".join(proxy.lines))
+        room.report.check("auto without io_uring: and says epoll", proxy.wait_line("epoll", 2))
+        sock = log_in(proxy.port, room.authority.ca)
+        room.report.check("auto without io_uring: serves", answers(sock))
+        sock.close()
+    with room.proxy(prefix=prefix, io_engine="io_uring") as proxy:
+        room.report.equal("io_uring without io_uring: exit code 1", exit_within(proxy, 3), 1)
+        room.report.check("io_uring without io_uring: and why",
+                          any("io_uring" in line for line in proxy.lines), str(proxy.lines))
+
+
+CHECKS = [stops_when_idle, lets_sessions_finish, grace_ends, second_signal, bad_arguments,
+          port_in_use, bad_certificates, without_certificate, positional_form, tls_modes,
+          admin_answers, no_io_uring]
+
+
+def main():
+    parser = make_parser(__doc__)
+    parser.add_argument("--only", default="", help="only checks with this in their name")
+    options = parse(parser)
+    report = Report()
+    with processes.test_folder() as folder, wire.FakeServer(wire.accept_everybody) as server:
+        room = Room(report, options, folder, server)
+        for check in CHECKS:
+            if options.only in check.__name__:
+                report.attempt(check.__name__, check, room)
+    return report.exit_code()
+
+
+if __name__ == "__main__":
+    processes.run_main(main)

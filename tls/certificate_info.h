@@ -1,0 +1,22 @@
+// CertificateInfo: what a certificate says, for logs and metrics.
+#ifndef TLS_CERTIFICATE_INFO_H_
+#define TLS_CERTIFICATE_INFO_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sallyport::tls {
+
+struct CertificateInfo {
+  std::string subject;                 // "CN=db.example.com", control characters escaped.
+  std::vector<std::string> dns_names;  // As they stand in subjectAltName.
+  std::string key_type;                // "ECDSA P-256", "RSA 2048", "Ed25519".
+  int64_t not_after = 0;               // Of the leaf, in Unix seconds.
+  size_t chain_length = 0;
+};
+
+}  // namespace sallyport::tls
+
+#endif  // TLS_CERTIFICATE_INFO_H_

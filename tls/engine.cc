@@ -1,0 +1,211 @@
+#include "tls/engine.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstring>
+
+#include "tls/library_error.h"
+#include "tls/require.h"
+
+namespace sallyport::tls {
+namespace {
+
+// What a record adds to its plaintext, at most. TLS 1.2 with GCM: header 5, nonce 8, tag 16; all
+// others add less (TLS 1.3: header 5, type 1, tag 16).
+constexpr size_t kRecordOverheadMax = 29;
+
+}  // namespace
+
+// EngineBio is all the transport the library sees: it reads from the span and writes to the room of
+// the call under way. One method table serves all engines.
+struct EngineBio {
+  static Engine* Of(BIO* bio) { return static_cast<Engine*>(BIO_get_data(bio)); }
+
+  static int Read(BIO* bio, char* out, int size) {
+    Engine* engine = Of(bio);
+    BIO_clear_retry_flags(bio);
+    if (engine->in_.empty()) {
+      BIO_set_retry_read(bio);
+      return -1;
+    }
+    const size_t count = std::min(engine->in_.size(), static_cast<size_t>(size));
+    std::memcpy(out, engine->in_.data(), count);
+    engine->in_ = engine->in_.subspan(count);
+    return static_cast<int>(count);
+  }
+
+  // Takes all or fails for good: a caller's room is large enough by contract, so a write that does
+  // not fit is no reason to wait.
+  static int Write(BIO* bio, const char* in, int size) {
+    Engine* engine = Of(bio);
+    BIO_clear_retry_flags(bio);
+    const std::span<uint8_t> room = engine->out_->free();
+    const size_t count = static_cast<size_t>(size);
+    if (count > room.size()) {
+      return -1;
+    }
+    std::memcpy(room.data(), in, count);
+    engine->out_->used += count;
+    return size;
+  }
+
+  static long Ctrl(BIO*, int command, long, void*) {  // NOLINT(runtime/int): the library's type.
+    return command == BIO_CTRL_FLUSH;
+  }
+
+  static const BIO_METHOD* Method() {
+    static const BIO_METHOD* const method = [] {
+      BIO_METHOD* m = BIO_meth_new(0, "tls::Engine");
+      Require(m != nullptr && BIO_meth_set_read(m, Read) && BIO_meth_set_write(m, Write) &&
+                  BIO_meth_set_ctrl(m, Ctrl),
+              "Engine: memory");
+      return m;
+    }();
+    return method;
+  }
+};
+
+Engine::Engine(const Context& context) : ssl_(SSL_new(context.ssl_ctx())) {
+  BIO* bio = BIO_new(EngineBio::Method());
+  Require(ssl_ != nullptr && bio != nullptr, "Engine: memory");
+  BIO_set_data(bio, this);
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl_.get(), bio, bio);  // Takes the one reference for both directions.
+  SSL_set_accept_state(ssl_.get());
+  // An idle connection keeps keys and counters, not what only a handshake needs.
+  SSL_set_shed_handshake_config(ssl_.get(), 1);
+}
+
+Engine::~Engine() = default;
+
+Engine::Status Engine::Handshake(std::span<const uint8_t>* in, Room* out) {
+  Require(!handshake_done_, "Engine::Handshake: not yet finished");
+  Require(out->free().size() >= kHandshakeRoom, "Engine::Handshake: kHandshakeRoom");
+  in_ = *in;
+  out_ = out;
+  Status status = Judge(SSL_do_handshake(ssl_.get()));
+  if (status == Status::kOk) {
+    handshake_done_ = true;
+    FlushQueued();
+  } else {
+    in_ = {};
+  }
+  *in = in_;
+  EndCall();
+  return status;
+}
+
+Engine::Status Engine::Open(std::span<const uint8_t> in, Room* plain, Room* out) {
+  Require(handshake_done_, "Engine::Open: handshake_done");
+  Require(plain->free().size() >= in.size() + kRecordPlaintextMax,
+          "Engine::Open: room for the plaintext");
+  Require(out->free().size() >= kControlRoom, "Engine::Open: kControlRoom");
+  in_ = in;
+  out_ = out;
+  Status status = Status::kOk;
+  while (status == Status::kOk) {  // A record each time; ends at the latest when `in` is used up.
+    const std::span<uint8_t> free = plain->free();
+    const int size = static_cast<int>(std::min<size_t>(free.size(), INT_MAX));
+    const int count = SSL_read(ssl_.get(), free.data(), size);
+    status = Judge(count);
+    if (status == Status::kOk) {
+      plain->used += static_cast<size_t>(count);
+    }
+  }
+  // The library keeps its answer to a KeyUpdate for the next write; that one must find only itself,
+  // or it would exceed SealedSizeMax.
+  if (!close_sent_ && status != Status::kError) {
+    FlushQueued();
+  }
+  EndCall();
+  return status;
+}
+
+Engine::Status Engine::Seal(std::span<const uint8_t> plain, Room* out) {
+  Require(handshake_done_ && !close_sent_, "Engine::Seal: handshake_done, no Close before");
+  Require(plain.size() <= INT_MAX && out->free().size() >= SealedSizeMax(plain.size()),
+          "Engine::Seal: SealedSizeMax");
+  if (plain.empty()) {
+    return Status::kOk;
+  }
+  out_ = out;
+  // Without SSL_MODE_ENABLE_PARTIAL_WRITE it is all or nothing.
+  const int size = static_cast<int>(plain.size());
+  const Status status = Judge(SSL_write(ssl_.get(), plain.data(), size));
+  EndCall();
+  return status;
+}
+
+size_t Engine::SealedSizeMax(size_t plain_size) {
+  const size_t records = (plain_size + kRecordPlaintextMax - 1) / kRecordPlaintextMax;
+  return plain_size + records * kRecordOverheadMax;
+}
+
+void Engine::Close(Room* out) {
+  Require(handshake_done_, "Engine::Close: handshake_done");
+  Require(out->free().size() >= kControlRoom, "Engine::Close: kControlRoom");
+  if (close_sent_) {
+    return;
+  }
+  close_sent_ = true;
+  out_ = out;
+  SSL_shutdown(ssl_.get());  // Fails after a fatal alert, and then there is nothing to say.
+  EndCall();
+}
+
+Parameters Engine::parameters() const {
+  Require(handshake_done_, "Engine::parameters: handshake_done");
+  Parameters parameters;
+  parameters.version = SSL_get_version(ssl_.get());
+  parameters.cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl_.get()));
+  parameters.resumed = SSL_session_reused(ssl_.get());
+  // A ticket of TLS 1.2 brings the first connection's group along, unused.
+  const bool exchanged = !parameters.resumed || SSL_version(ssl_.get()) == TLS1_3_VERSION;
+  const char* group = SSL_get_curve_name(SSL_get_curve_id(ssl_.get()));
+  if (exchanged && group != nullptr) {
+    parameters.group = group;
+  }
+  return parameters;
+}
+
+std::string Engine::sni() const {
+  const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
+  return name == nullptr ? "" : name;
+}
+
+// Judge turns a result of the library into a Status, and notes why when it is an error.
+Engine::Status Engine::Judge(int result) {
+  if (result > 0) {
+    return Status::kOk;
+  }
+  switch (SSL_get_error(ssl_.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+      return Status::kNeedMore;
+    case SSL_ERROR_ZERO_RETURN:
+      return Status::kClosed;
+    default:
+      error_ = TakeLibraryError();
+      return Status::kError;
+  }
+}
+
+// FlushQueued writes what the library holds back until the next SSL_write: tickets, the answer to a
+// KeyUpdate. SSL_write of nothing does that and returns zero, which SSL_get_error would call an
+// error of the transport; it is success.
+void Engine::FlushQueued() {
+  if (SSL_version(ssl_.get()) == TLS1_3_VERSION) {
+    SSL_write(ssl_.get(), "", 0);
+  }
+}
+
+void Engine::EndCall() {
+  in_ = {};
+  out_ = nullptr;
+  ERR_clear_error();
+}
+
+}  // namespace sallyport::tls
