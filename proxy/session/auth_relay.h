@@ -8,8 +8,7 @@
 //   TLS          plaintext TCP  kMediate: take the password, get the server's RSA key, send RSA
 //   TLS          unix socket    kRelay: mysqld counts a unix socket as secure
 //   plaintext    plaintext TCP  kRelay: the client does its own RSA exchange
-//   plaintext    unix socket    kOwnKey: mysqld would read a request for its key as the password,
-//   so
+//   plaintext    unix socket    kOwnKey: mysqld would read a request for its key as the password;
 //                               the proxy answers with a key of its own, and hands the decrypted
 //                               password on
 //

@@ -1,13 +1,13 @@
 // Session: one client's conversation with one server, from the greeting to the end, as a function
 // over spans. PURE: it knows packets and TLS, and no socket, clock or log.
 //
-//   client                      Session                      server
-//     | <------ greeting ------- kGreeting <---- greeting ---- |   CLIENT_SSL set or cleared in
-//     place | ------ SSLRequest -----> kClientReply                  |   consumed; the rest is
-//     TLS's | <======== TLS =========> kTlsHandshake                 | | - HandshakeResponse41 ->
-//     kHandshakeResponse ---------> |   CLIENT_SSL cleared in place | <-------- auth -------->
-//     kAuth <-------- auth -------> |   AuthRelay decides | <------ commands ------> kCommand <---
-//     commands -----> |   COM_CHANGE_USER is watched for
+//   client                    Session                      server
+//     | <----- greeting ------- kGreeting <---- greeting ---- |  CLIENT_SSL set or cleared
+//     | ----- SSLRequest -----> kClientReply                  |  consumed; the rest is TLS's
+//     | <======= TLS =========> kTlsHandshake                 |
+//     | - HandshakeResponse41 > kHandshakeResponse ---------> |  CLIENT_SSL cleared
+//     | <------- auth --------> kAuth <-------- auth -------> |  AuthRelay decides
+//     | <----- commands ------> kCommand <---- commands ----> |  COM_CHANGE_USER is watched for
 //
 //   kGreeting          -> kClientReply         on HandshakeV10
 //   kClientReply       -> kTlsHandshake        on SSLRequest
@@ -17,9 +17,8 @@
 //   kAuth              -> kCommand             on OK_Packet
 //   kCommand           -> kAuth                on COM_CHANGE_USER, the one step back
 //   any before OK      -> kExcuse              the client is gone or refused; its log-in is
-//   finished
-//                                              in its place, so that the server doesn't count it
-//                                              against the proxy's address (max_connect_errors)
+//                                              finished in its place, so that the server doesn't
+//                                              count it against the proxy (max_connect_errors)
 //   any                -> kClosed
 //
 // sequence_ids: what goes to a side has the last sequence_id seen or sent there, plus one. That
