@@ -161,8 +161,7 @@ def print_tables(results, found):
     for job, ok, _text in results:
         marks[job.row, job.client.name][job.way] = WORKS if ok else FAILS
     used = [way for way in WAYS if any(way in cell for cell in marks.values())]
-    print(f"\nIn each cell: {', '.join(used)}. "
-          f"{WORKS} works, {FAILS} does not, {ABSENT} not asked.")
+    print(f"\nIn each cell: {', '.join(used)}. {WORKS} works, {FAILS} fails, {ABSENT} not asked.")
     for server in sorted({job.server for job, _, _ in results}):
         print(f"\n| {server} | " + " | ".join(client.title for client in found) + " |")
         print("|---" * (len(found) + 1) + "|")

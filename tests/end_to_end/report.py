@@ -3,6 +3,11 @@
 import traceback
 
 
+def say(line):
+    """One write, so that the lines of threads do not run into each other."""
+    print(line + "\n", end="", flush=True)
+
+
 class Report:
     """Collects checks; exit_code() is 1 if any failed."""
 
@@ -13,10 +18,10 @@ class Report:
     def check(self, name, good, detail=""):
         if good:
             self.passed += 1
-            print(f"ok      {name}")
+            say(f"ok      {name}")
         else:
             self.failed.append(name)
-            print(f"FAILED  {name}: {detail}")
+            say(f"FAILED  {name}: {detail}")
         return bool(good)
 
     def equal(self, name, found, expected, detail=""):
