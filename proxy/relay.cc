@@ -31,8 +31,9 @@ void Connection::Drain() {
   for (const Side side : kBothSides) {
     Link& link = links_[side];
     if (!std::exchange(link.drain_wanted, false) || closing_ || link.bulk) continue;
-    if (!link.recv_in_flight || link.recv_cancelled || !ring().DrainAllowed(link.fd)) continue;
     for (int i = 0; i < kDrainsPerTurnMax && WantsRead(side); ++i) {
+      // Asked anew each time: what Take submits may make the kernel receive for the Recv op.
+      if (!link.recv_in_flight || link.recv_cancelled || !ring().DrainAllowed(link.fd)) break;
       // The end and errors are left to the Recv op.
       const int32_t received = ring().RecvNow(link.fd, bench_->receive_room);
       if (received <= 0) break;
@@ -162,7 +163,8 @@ void Connection::Deliver(Side from, std::span<uint8_t> bytes) {
   if (!session_.accepts(from)) return Settle();
   const bool secret = session_.phase() != Phase::kCommand;
   session_.Receive(from, bytes, &bench_->outboxes);
-  SendOutboxes(secret);
+  // Or it came in this call: COM_CHANGE_USER begins in the command phase.
+  SendOutboxes(secret || session_.phase() != Phase::kCommand);
   Settle();
 }
 
@@ -182,7 +184,7 @@ void Connection::Settle() {
   while (session_.again()) {
     const bool secret = session_.phase() != Phase::kCommand;
     session_.Continue(&bench_->outboxes);
-    SendOutboxes(secret);
+    SendOutboxes(secret || session_.phase() != Phase::kCommand);
   }
   // A client that said its last and then can't be sent to: nobody will tell us more.
   if (links_[Side::kClient].broken && !session_.accepts(Side::kClient) &&

@@ -17,7 +17,8 @@ def count(root: pathlib.Path) -> tuple[int, int, int]:
         for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
             if case.find("failure") is not None or case.find("error") is not None:
                 failed += 1
-            elif case.get("result") in ("skipped", "suppressed") or case.find("skipped") is not None:
+            elif (case.get("result") in ("skipped", "suppressed")
+                  or case.find("skipped") is not None):
                 skipped += 1
             else:
                 passed += 1

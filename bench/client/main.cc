@@ -108,6 +108,7 @@ Settings ReadSettings(int argc, char** argv) {
   flags.Add("tls_version", &plan.tls_version, "1.2 or 1.3");
   flags.Add("resume", &plan.resume, "new connections offer the ticket of an earlier one");
   flags.Add("connections", &plan.connections, "held; connect: under way at once");
+  flags.Add("crowd", &plan.crowd, "idle connections held beside them");
   flags.Add("threads", &plan.threads, "threads");
   flags.Add("rate", &s.rate, "requests or (connect, mixed) connections a second; 0: no limit");
   flags.Add("query_rate", &s.query_rate, "mixed: requests a second");
@@ -176,6 +177,13 @@ std::vector<std::thread> StartThreads(Run* run) {
       }
     });
   }
+  if (plan.crowd > 0) {
+    run->tallies.push_back(std::make_unique<Tally>());
+    Tally* tally = run->tallies.back().get();
+    threads.emplace_back([=] {
+      std::make_unique<SteadyThread>(run, tally, plan.crowd, 0, 0, /*silent=*/true)->Loop();
+    });
+  }
   if (plan.scenario == Scenario::kMixed) {
     run->tallies.push_back(std::make_unique<Tally>());
     Tally* tally = run->tallies.back().get();
@@ -212,7 +220,8 @@ class Conductor {
     result_.rss_before = settings_.processes.RssBytes();
     const double cpu = settings_.processes.CpuSeconds();
     const uint64_t start = NowNs();
-    const uint64_t wanted = plan.scenario == Scenario::kConnect ? 0 : plan.connections;
+    const uint64_t wanted =
+        plan.crowd + (plan.scenario == Scenario::kConnect ? 0 : plan.connections);
     uint64_t next_sample = 10;
     bool in_time = true;
     while (run_->logged_in < wanted && Errors() == 0 && in_time) {
@@ -311,7 +320,7 @@ int Main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   RaiseFileLimit();
   auto run = std::make_unique<Run>(settings.plan);
-  run->tallies.reserve(settings.plan.threads + 1);
+  run->tallies.reserve(settings.plan.threads + 2);
   auto conductor = std::make_unique<Conductor>(settings, run.get());
   std::vector<std::thread> threads = StartThreads(run.get());
   const bool set_up = conductor->SetUp();

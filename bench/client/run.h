@@ -28,6 +28,7 @@ struct Plan {
   bool resume = false;
   std::string tls_version;
   uint64_t connections = 32;  // Held; for kConnect, how many may be under way at once.
+  uint64_t crowd = 0;  // Connections held beside them that stay idle.
   uint64_t threads = 1;
   double rate = 0;        // Requests (kConnect: connections) a second; 0: as fast as answers come.
   double storm_rate = 0;  // kMixed: new connections a second.

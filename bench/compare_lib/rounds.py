@@ -111,6 +111,8 @@ class Bench:
             name, _, value = argument.partition("=")
             if name == "--connections" and int(value) > s.connections_max:
                 arguments[index] = f"{name}={s.connections_max}"
+            if name == "--crowd":  # Beside some others.
+                arguments[index] = f"{name}={min(int(value), s.connections_max * 9 // 10)}"
         return arguments
 
     def _load_runner(self):

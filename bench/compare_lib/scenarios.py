@@ -45,11 +45,14 @@ class Scenario:
 
 
 def _both(name: str, title: str, load: tuple[str, ...], columns: tuple) -> list[Scenario]:
+    # The short form takes the same way through the code once in plaintext: that is enough.
     return [Scenario(f"{name}-tls", f"{title}, TLS", load, columns, tls=True),
-            Scenario(f"{name}-plain", f"{title}, plaintext", load, columns, tls=False)]
+            Scenario(f"{name}-plain", f"{title}, plaintext", load, columns, tls=False,
+                     in_short=name in ("query", "download"))]
 
 
 def all_scenarios() -> list[Scenario]:
+    """In the order in which they are reported; rounds.py runs them in groups."""
     scenarios = []
     scenarios += _both("query", "32 busy connections, 128 B / 256 B",
                        ("query", "--connections=32"), QUERY_COLUMNS)
@@ -73,6 +76,12 @@ def all_scenarios() -> list[Scenario]:
         Scenario("mixed-tls", "16 sessions at 2000 queries/s, without and with 500 new ECDSA "
                  "connections/s", ("mixed", "--connections=16", "--query_rate=2000", "--rate=500"),
                  MIXED_COLUMNS, tls=True),
+        Scenario("mixed-rsa", "The same with 200 new RSA connections/s",
+                 ("mixed", "--connections=16", "--query_rate=2000", "--rate=200"), MIXED_COLUMNS,
+                 tls=True, certificate="rsa", in_short=False),
+        Scenario("crowd-tls", "32 busy connections among 9,000 idle ones, TLS",
+                 ("query", "--connections=32", "--crowd=9000"), QUERY_COLUMNS, tls=True,
+                 fresh=True, rounds_max=3),
         Scenario("idle-tls", "10,000 idle connections, TLS", ("idle", "--connections=10000"),
                  IDLE_COLUMNS, tls=True, fresh=True, rounds_max=3),
     ]

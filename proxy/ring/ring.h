@@ -113,8 +113,8 @@ class Ring {
   // completion of that Recv in the current batch is unhandled, and DrainAllowed(fd).
   virtual int32_t RecvNow(int fd, std::span<uint8_t> room) = 0;
   // DrainAllowed: the ring has taken no byte from fd that it has not handed out in a batch. Ask
-  // right before RecvNow: any op submitted since may have changed the answer. No: leave the bytes
-  // to Recv, they come in a later batch.
+  // right before each RecvNow: any op asked for since, on whatever fd, may have changed the answer.
+  // No: leave the bytes to Recv, they come in a later batch.
   virtual bool DrainAllowed(int fd) = 0;
 
   // SendNow sends from the front of `parts` as much as the socket takes: bytes, -EAGAIN, -EPIPE and
@@ -124,7 +124,7 @@ class Ring {
   // SpliceNow moves up to `size` bytes without copying them, from a socket into a pipe or from a
   // pipe into a socket: bytes, 0 at the end of stream, -EAGAIN when nothing is there or nothing
   // fits. For a socket with a Recv in flight what is said at RecvNow holds. (splice(2);
-  // IORING_OP_SPLICE would go to a kernel thread each time.)
+  // IORING_OP_SPLICE would go to a kernel thread each time.) Unlike SendNow it may raise SIGPIPE.
   virtual int32_t SpliceNow(int from, int to, size_t size) = 0;
 
   // ShutdownSend sends FIN. Errors (the peer is gone already) don't matter and aren't told.

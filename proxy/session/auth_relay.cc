@@ -34,8 +34,9 @@ bool IsByte(packet::Bytes payload, uint8_t byte) {
   return payload.size() == 1 && payload[0] == byte;
 }
 
-// A first answer under caching_sha2_password is a scramble, or nothing; some clients send a scramble
-// of mysql_native_password under that name. Whatever else it is, it isn't known to be harmless.
+// A first answer under caching_sha2_password is a scramble, or nothing; some clients send a
+// scramble of mysql_native_password under that name. Whatever else it is, it isn't known to be
+// harmless.
 bool IsScramble(packet::Bytes response) {
   return IsEmptyPassword(response) || response.size() == 1 ||
          response.size() == kCachingSha2ScrambleSize || response.size() == kNativeScrambleSize;
@@ -229,9 +230,10 @@ AuthAction AuthRelay::CiphertextFromClient(packet::Bytes payload) {
   step_ = Step::kRelay;
   if (policy_.password_key != nullptr) made_ = policy_.password_key->Decrypt(payload, nonce_);
   if (policy_.password_key == nullptr || made_.empty()) {
-    return Refuse(CloseReason::kPasswordUnusable, 1045, "28000",
-                  "Access denied: the password isn't encrypted for this proxy's RSA public key; ask "
-                  "for the key (get_server_public_key), or use TLS");
+    return Refuse(
+        CloseReason::kPasswordUnusable, 1045, "28000",
+        "Access denied: the password isn't encrypted for this proxy's RSA public key; ask "
+        "for the key (get_server_public_key), or use TLS");
   }
   mediated_ = true;
   return Act(Kind::kSendToServer, made_.bytes());
@@ -257,10 +259,11 @@ void AuthRelay::Use(std::string_view plugin) {
 }
 
 AuthAction AuthRelay::RefuseSecret() {
-  return Refuse(CloseReason::kSecretRefused, 1045, "28000",
-                absl::StrCat("Access denied: the plugin '", absl::CHexEscape(plugin_),
-                             "' may send a secret in clear, and the link to the server is plaintext; "
-                             "the option allow_cleartext_password of the proxy permits it"));
+  return Refuse(
+      CloseReason::kSecretRefused, 1045, "28000",
+      absl::StrCat("Access denied: the plugin '", absl::CHexEscape(plugin_),
+                   "' may send a secret in clear, and the link to the server is plaintext; "
+                   "the option allow_cleartext_password of the proxy permits it"));
 }
 
 AuthAction AuthRelay::BadHandshake(std::string_view why) {

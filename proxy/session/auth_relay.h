@@ -4,15 +4,16 @@
 //
 // A client sends its secret in clear when *its* link is secure (TLS). What that takes here:
 //
-//   client link   server link        caching_sha2_password, full authentication
-//   TLS           plaintext TCP      kMediate: take the password, get the server's RSA key, send RSA
-//   TLS           unix socket        kRelay: mysqld counts a unix socket as secure
-//   plaintext     plaintext TCP      kRelay: the client does its own RSA exchange
-//   plaintext     unix socket        kOwnKey: mysqld would read a request for its key as the password,
-//                                    so the proxy answers with a key of its own, and hands the
-//                                    decrypted password on
+//   client link  server link    caching_sha2_password, full authentication
+//   TLS          plaintext TCP  kMediate: take the password, get the server's RSA key, send RSA
+//   TLS          unix socket    kRelay: mysqld counts a unix socket as secure
+//   plaintext    plaintext TCP  kRelay: the client does its own RSA exchange
+//   plaintext    unix socket    kOwnKey: mysqld would read a request for its key as the password;
+//                               the proxy answers with a key of its own, and hands the decrypted
+//                               password on
 //
-// sha256_password counts TLS alone as secure, at either end: kMediate for a client on TLS, else kRelay.
+// sha256_password counts TLS alone as secure, at either end: kMediate for a client on TLS, else
+// kRelay.
 #ifndef PROXY_SESSION_AUTH_RELAY_H_
 #define PROXY_SESSION_AUTH_RELAY_H_
 
@@ -43,12 +44,12 @@ struct AuthPolicy {
 // What to do with the packet that was just shown.
 struct AuthAction {
   enum class Kind {
-    kForward,        // Pass it on to the other side as it is.
-    kSendToServer,   // Drop it, send `payload` to the server.
-    kSendToClient,   // Drop it, send `payload` to the client.
-    kForwardWith,    // The log-in packet: pass it on with `payload` as its auth_response.
-    kRefuse,         // Drop it, tell the client `error`, end with `reason`.
-    kBadServer,      // The server broke the protocol.
+    kForward,       // Pass it on to the other side as it is.
+    kSendToServer,  // Drop it, send `payload` to the server.
+    kSendToClient,  // Drop it, send `payload` to the client.
+    kForwardWith,   // The log-in packet: pass it on with `payload` as its auth_response.
+    kRefuse,        // Drop it, tell the client `error`, end with `reason`.
+    kBadServer,     // The server broke the protocol.
   };
   Kind kind = Kind::kForward;
   packet::Bytes payload;  // In the AuthRelay's memory; valid until its next call.

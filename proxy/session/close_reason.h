@@ -8,27 +8,27 @@
 namespace sallyport {
 
 // One line a reason: SALLYPORT_CLOSE_REASONS(name, text). In order of a connection's way.
-#define SALLYPORT_CLOSE_REASONS(X)                                   \
-  X(kNone, "none")                                                   \
-  X(kTooManyConnections, "too_many_connections")                     \
-  X(kServerUnreachable, "server_unreachable")                        \
+#define SALLYPORT_CLOSE_REASONS(X)                                    \
+  X(kNone, "none")                                                    \
+  X(kTooManyConnections, "too_many_connections")                      \
+  X(kServerUnreachable, "server_unreachable")                         \
   X(kServerRefused, "server_refused") /* ERR instead of a greeting */ \
-  X(kServerMalformed, "server_malformed")                            \
-  X(kClientLeftEarly, "client_left_early")                           \
-  X(kHandshakeTimeout, "handshake_timeout")                          \
-  X(kBadHandshake, "bad_handshake")                                  \
-  X(kPacketTooLong, "packet_too_long")                               \
-  X(kTlsRequired, "tls_required")                                    \
-  X(kTlsFailed, "tls_failed")                                        \
-  X(kSecretRefused, "secret_refused")                                \
-  X(kPasswordUnusable, "password_unusable")                          \
-  X(kLoginFailed, "login_failed")                                    \
-  X(kServerLostInLogin, "server_lost_in_login")                      \
-  X(kClientClosed, "client_closed")                                  \
-  X(kServerClosed, "server_closed")                                  \
-  X(kClientError, "client_error")                                    \
-  X(kServerError, "server_error")                                    \
-  X(kIdleTimeout, "idle_timeout")                                    \
+  X(kServerMalformed, "server_malformed")                             \
+  X(kClientLeftEarly, "client_left_early")                            \
+  X(kHandshakeTimeout, "handshake_timeout")                           \
+  X(kBadHandshake, "bad_handshake")                                   \
+  X(kPacketTooLong, "packet_too_long")                                \
+  X(kTlsRequired, "tls_required")                                     \
+  X(kTlsFailed, "tls_failed")                                         \
+  X(kSecretRefused, "secret_refused")                                 \
+  X(kPasswordUnusable, "password_unusable")                           \
+  X(kLoginFailed, "login_failed")                                     \
+  X(kServerLostInLogin, "server_lost_in_login")                       \
+  X(kClientClosed, "client_closed")                                   \
+  X(kServerClosed, "server_closed")                                   \
+  X(kClientError, "client_error")                                     \
+  X(kServerError, "server_error")                                     \
+  X(kIdleTimeout, "idle_timeout")                                     \
   X(kShutdown, "shutdown")
 
 enum class CloseReason : uint8_t {

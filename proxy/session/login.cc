@@ -38,15 +38,13 @@ void Session::OnPacket(Side from, MutableBytes packet, Outboxes* out) {
     sequence_id_[from] = sequence_id;
     return OnServerPacket(packet, out);
   }
-  const uint8_t expected = login_->awaits_change_user
-                               ? uint8_t{0}
-                               : static_cast<uint8_t>(sequence_id_[from] + 1);
+  const uint8_t expected =
+      login_->awaits_change_user ? uint8_t{0} : static_cast<uint8_t>(sequence_id_[from] + 1);
   // Taken in any case: the client reads a refusal under the number behind its own only.
   sequence_id_[from] = sequence_id;
   if (sequence_id != expected) {
-    return BadHandshake(absl::StrCat("sequence_id ", sequence_id, " where ", expected,
-                                     " was expected"),
-                        out);
+    return BadHandshake(
+        absl::StrCat("sequence_id ", sequence_id, " where ", expected, " was expected"), out);
   }
   OnClientPacket(packet, out);
 }
@@ -278,9 +276,9 @@ void Session::ForwardLogin(Bytes login_packet, Bytes auth_response, Outboxes* ou
     size = ReplaceAuthResponse(payload, response, auth_response, room);
   }
   if (size == 0) {
-    return Refuse(CloseReason::kPasswordUnusable,
-                  {1045, "28000", "Access denied: the password does not fit into the log-in packet"},
-                  out);
+    return Refuse(
+        CloseReason::kPasswordUnusable,
+        {1045, "28000", "Access denied: the password does not fit into the log-in packet"}, out);
   }
   const MutableBytes packet = made.bytes().first(packet::kHeaderSize + size);
   packet::WriteHeader({static_cast<uint32_t>(size), 0}, packet);
@@ -313,7 +311,8 @@ void Session::Forward(Side to, MutableBytes packet, Outboxes* out) {
   }
 }
 
-// Says to the server what lets it end the log-in: a throw-away one, or nothing in answer to its question.
+// Says to the server what lets it end the log-in: a throw-away one, or nothing in answer to its
+// question.
 void Session::Excuse(Outboxes* out) {
   if (login_forwarded_) {
     if (std::exchange(server_waits_, false)) SendPayload(Side::kServer, {}, out);

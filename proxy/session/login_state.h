@@ -1,4 +1,5 @@
-// Session::Login: what a session holds only until it is in the command phase (session.cc, login.cc).
+// Session::Login: what a session holds only until it is in the command phase (session.cc,
+// login.cc).
 #ifndef PROXY_SESSION_LOGIN_STATE_H_
 #define PROXY_SESSION_LOGIN_STATE_H_
 
@@ -27,13 +28,13 @@ struct Session::Login {
   packet::Assembler client{kClientLoginPayloadMax};
   packet::Assembler server{kServerLoginPayloadMax};
   std::optional<AuthRelay> auth;
-  std::string greeting_plugin;     // The server's default, for a throw-away login.
-  int packets = 0;                 // Of this authentication, both sides.
-  bool change_user = false;        // This authentication began with COM_CHANGE_USER,
-  bool awaits_change_user = false; // which has not arrived whole.
-  size_t auth_response_begin = 0;  // Where the log-in packet's payload has its auth_response,
-  size_t auth_response_end = 0;    // with what encodes its length.
-  tls::Secret rewritten;           // A log-in packet with another auth_response, being sent.
+  std::string greeting_plugin;      // The server's default, for a throw-away login.
+  int packets = 0;                  // Of this authentication, both sides.
+  bool change_user = false;         // This authentication began with COM_CHANGE_USER,
+  bool awaits_change_user = false;  // which has not arrived whole.
+  size_t auth_response_begin = 0;   // Where the log-in packet's payload has its auth_response,
+  size_t auth_response_end = 0;     // with what encodes its length.
+  tls::Secret rewritten;            // A log-in packet with another auth_response, being sent.
   // Bytes that came ahead of their turn, and those that are being worked on, which views name until
   // the outboxes were sent.
   PerSide<std::vector<uint8_t>> held;

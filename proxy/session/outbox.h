@@ -1,8 +1,8 @@
 // Outbox: what a session wants sent to one side, gathered during one call.
 //
 // Forwarded bytes stay where they were received, decrypted or assembled, and are only named here;
-// bytes that the session makes (records, ERR_Packets) go into `room`. A worker has one Outbox a side
-// and lends it to whichever session it is working on.
+// bytes that the session makes (records, ERR_Packets) go into `room`. A worker has one Outbox a
+// side and lends it to whichever session it is working on.
 #ifndef PROXY_SESSION_OUTBOX_H_
 #define PROXY_SESSION_OUTBOX_H_
 

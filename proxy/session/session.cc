@@ -52,22 +52,27 @@ bool Session::wants_read(Side side) const {
 void Session::Process(Side from, MutableBytes bytes, Outboxes* out) {
   if (from == Side::kClient && client_finished()) return;
   if (login_ != nullptr && !login_->held[from].empty()) {
+    std::vector<uint8_t>& held = login_->held[from];
     std::vector<uint8_t>& working = login_->working[from];
     tls::Wipe(working);
-    working = std::exchange(login_->held[from], {});
-    working.insert(working.end(), bytes.begin(), bytes.end());
+    // Of its final size at once: a vector that grows leaves what it held behind unwiped.
+    working = std::vector<uint8_t>(held.size() + bytes.size());
+    std::copy(bytes.begin(), bytes.end(), std::copy(held.begin(), held.end(), working.begin()));
+    tls::Wipe(held);
+    held = std::vector<uint8_t>();
     bytes = working;
   }
   while (!bytes.empty() && ProcessSome(from, &bytes, out)) {
   }
   if (bytes.empty() || closed() || (from == Side::kClient && client_finished())) return;
   if (bytes.size() > kHeldBytesMax) return BadHandshake("too much data before the log-in", out);
-  login_->held[from].assign(bytes.begin(), bytes.end());
+  login_->held[from] = std::vector<uint8_t>(bytes.begin(), bytes.end());
 }
 
 // Takes something from the front of `*bytes`. False: the rest must wait.
 bool Session::ProcessSome(Side from, MutableBytes* bytes, Outboxes* out) {
-  const bool relays = phase_ == Phase::kCommand || (login_ != nullptr && login_->awaits_change_user);
+  const bool relays =
+      phase_ == Phase::kCommand || (login_ != nullptr && login_->awaits_change_user);
   if (from == Side::kServer && relays) {
     SendToClient(*bytes, out);
     *bytes = {};

@@ -1,13 +1,13 @@
 // Session: one client's conversation with one server, from the greeting to the end, as a function
 // over spans. PURE: it knows packets and TLS, and no socket, clock or log.
 //
-//   client                        Session                           server
-//     | <------- greeting -------- kGreeting  <------ greeting ------ |   CLIENT_SSL set or cleared in place
-//     | ------- SSLRequest ------> kClientReply                       |   consumed; the rest belongs to TLS
-//     | <========= TLS ==========> kTlsHandshake                      |
-//     | -- HandshakeResponse41 --> kHandshakeResponse --------------> |   CLIENT_SSL cleared in place
-//     | <--------- auth ---------> kAuth  <---------- auth ---------> |   AuthRelay decides
-//     | <------- commands -------> kCommand  <----- commands -------> |   relayed; COM_CHANGE_USER watched for
+//   client                    Session                      server
+//     | <----- greeting ------- kGreeting <---- greeting ---- |  CLIENT_SSL set or cleared
+//     | ----- SSLRequest -----> kClientReply                  |  consumed; the rest is TLS's
+//     | <======= TLS =========> kTlsHandshake                 |
+//     | - HandshakeResponse41 > kHandshakeResponse ---------> |  CLIENT_SSL cleared
+//     | <------- auth --------> kAuth <-------- auth -------> |  AuthRelay decides
+//     | <----- commands ------> kCommand <---- commands ----> |  COM_CHANGE_USER is watched for
 //
 //   kGreeting          -> kClientReply         on HandshakeV10
 //   kClientReply       -> kTlsHandshake        on SSLRequest
@@ -16,13 +16,13 @@
 //   kHandshakeResponse -> kAuth                on HandshakeResponse41
 //   kAuth              -> kCommand             on OK_Packet
 //   kCommand           -> kAuth                on COM_CHANGE_USER, the one step back
-//   any before OK      -> kExcuse              the client is gone or refused; its log-in is finished in its
-//                                              place, so that the server doesn't count it against the
-//                                              proxy's address (max_connect_errors)
+//   any before OK      -> kExcuse              the client is gone or refused; its log-in is
+//                                              finished in its place, so that the server doesn't
+//                                              count it against the proxy (max_connect_errors)
 //   any                -> kClosed
 //
-// sequence_ids: what goes to a side has the last sequence_id seen or sent there, plus one. That holds
-// through consumed and added packets alike:
+// sequence_ids: what goes to a side has the last sequence_id seen or sent there, plus one. That
+// holds through consumed and added packets alike:
 //   client  0 greeting   1 SSLRequest   2 HandshakeResponse41   3 ...
 //   server  0 greeting                  1 HandshakeResponse41   2 ...
 #ifndef PROXY_SESSION_SESSION_H_
@@ -90,9 +90,9 @@ class Session {
   // secure (a unix socket).
   void ServerConnected(bool server_secure) { server_secure_ = server_secure; }
 
-  // Receive takes all of `bytes`, which may be edited and must stay until the outboxes were sent, and
-  // adds what is to be sent. REQUIRES: accepts(from); !again(); bytes.size() <= kReceiveBytesMax; empty
-  // outboxes.
+  // Receive takes all of `bytes`, which may be edited and must stay until the outboxes were sent,
+  // and adds what is to be sent. REQUIRES: accepts(from); !again(); bytes.size() <=
+  // kReceiveBytesMax; empty outboxes.
   void Receive(Side from, packet::MutableBytes bytes, Outboxes* out);
   // again: there is more to do with bytes taken before. Send and clear the outboxes, then Continue.
   bool again() const { return again_ && !closed(); }
@@ -105,8 +105,8 @@ class Session {
   // wants_read: whether bytes of that side are of use now. While false, stop reading there.
   bool wants_read(Side side) const;
 
-  // passes_through: bytes of both sides go on as they are, and nobody looks at them. Whoever owns the
-  // sockets may move them (splice) without Receive; End still has to be told.
+  // passes_through: bytes of both sides go on as they are, and nobody looks at them. Whoever owns
+  // the sockets may move them (splice) without Receive; End still has to be told.
   bool passes_through() const {
     return phase_ == Phase::kCommand && login_ == nullptr && tls_ == nullptr && !watches_commands();
   }

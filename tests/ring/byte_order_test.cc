@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 #include <thread>
 
@@ -67,6 +68,11 @@ class Peer {
   Peer(int fd, uint64_t seed) : fd_(fd), seed_(seed), thread_([this] { Run(); }) {}
   ~Peer() { Join(); }
 
+  // GiveUp: the test has failed, nobody sends or reads any more.
+  void GiveUp() {
+    given_up_ = true;
+    shutdown(fd_, SHUT_RDWR);
+  }
   void Join() {
     if (thread_.joinable()) thread_.join();
   }
@@ -78,7 +84,7 @@ class Peer {
   void Run() {
     Random random(static_cast<uint32_t>(seed_) + 1);
     std::vector<uint8_t> room(1 << 20);
-    while (!end_seen_ || sent_ < kStreamBytes) {
+    while (!given_up_ && (!end_seen_ || sent_ < kStreamBytes)) {
       pollfd ready{.fd = fd_, .events = 0, .revents = 0};
       if (!end_seen_) ready.events |= POLLIN;
       if (sent_ < kStreamBytes) ready.events |= POLLOUT;
@@ -117,6 +123,7 @@ class Peer {
   uint64_t received_ = 0;
   bool end_seen_ = false;
   bool right_ = false;
+  std::atomic<bool> given_up_ = false;
   std::thread thread_;
 };
 
@@ -282,10 +289,9 @@ void ByteOrderTest::OnBatch(std::span<const Completion> batch) {
 void ByteOrderTest::End() {
   for (const Connection& connection : connections_) {
     EXPECT_EQ(connection.received, kStreamBytes) << "stream " << connection.seed;
-    // Lets a peer that waits for more go.
-    if (!connection.done()) shutdown(connection.fd, SHUT_RDWR);
   }
   for (const std::unique_ptr<Peer>& peer : peers_) {
+    if (HasFailure()) peer->GiveUp();
     peer->Join();
     EXPECT_TRUE(peer->right()) << peer->received();
   }

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -180,6 +181,40 @@ TEST_P(SendTest, ToAPeerThatIsGoneIsAResultAndNoSignal) {
   char byte = 'x';
   const iovec parts[] = {{&byte, 1}, {&byte, 1}};
   EXPECT_EQ(ring().SendNow(pair.ours, parts), -EPIPE);
+}
+
+TEST_P(SendTest, SplicesBetweenSocketsThroughAPipe) {
+  const Pair from = TcpPair(), to = UnixPair();
+  int pipe_fds[2];
+  ASSERT_EQ(pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK), 0);
+  Own(pipe_fds[0]);
+  Own(pipe_fds[1]);
+  EXPECT_EQ(ring().SpliceNow(from.ours, pipe_fds[1], 65536), -EAGAIN);
+  EXPECT_EQ(ring().SpliceNow(pipe_fds[0], to.ours, 65536), -EAGAIN);
+  const std::string bytes = Pattern(20'000);
+  PeerSend(from.peer, bytes);
+  usleep(1000);
+  size_t piped = 0;
+  for (int32_t moved; (moved = ring().SpliceNow(from.ours, pipe_fds[1], 65536)) > 0;) {
+    piped += static_cast<size_t>(moved);
+  }
+  ASSERT_EQ(piped, bytes.size());
+  while (piped > 0) {
+    const int32_t moved = ring().SpliceNow(pipe_fds[0], to.ours, piped);
+    ASSERT_GT(moved, 0);
+    piped -= static_cast<size_t>(moved);
+  }
+  EXPECT_EQ(PeerDrain(to.peer), bytes.size());
+  // What was spliced away is gone for a Poll and for a Recv, and what comes next is there.
+  ring().Poll(from.ours, POLLIN, PollTag(1));
+  EXPECT_TRUE(Quiet(20));
+  PeerSend(from.peer, "next");
+  EXPECT_EQ(Next(PollTag(1)).result, POLLIN);
+  ring().Recv(from.ours, RecvTag(1));
+  EXPECT_EQ(Next(RecvTag(1)).bytes, "next");
+  shutdown(from.peer, SHUT_WR);
+  EXPECT_EQ(Next(RecvTag(1)).result, 0);
+  EXPECT_EQ(ring().SpliceNow(from.ours, pipe_fds[1], 65536), 0);
 }
 
 TEST_P(SendTest, ShutdownSendEndsOneDirection) {

@@ -225,8 +225,12 @@ TEST(ChangeUserTest, BehindALocalInfile) {
     LoggedIn(c);
     c.Client(0, Query("load data local infile 'f' into table t"));
     c.ExpectServer(0, Query("load data local infile 'f' into table t"));
-    c.ServerBytes(Packet(1, "\xFB" "f"));
-    c.ExpectClientBytes(Packet(1, "\xFB" "f"));
+    c.ServerBytes(Packet(1,
+                         "\xFB"
+                         "f"));
+    c.ExpectClientBytes(Packet(1,
+                               "\xFB"
+                               "f"));
     // The file has lines that begin as COM_CHANGE_USER does; its sequence_ids wrap through 0.
     std::string file;
     uint8_t id = 2;

@@ -50,19 +50,25 @@ std::string Join(const Parts&... parts) {
 std::string Shown(std::string_view bytes) {
   const std::string_view start = bytes.substr(0, 300);
   return Join(bytes.size(), " bytes: ", absl::CHexEscape({start.data(), start.size()}),
-                      start.size() < bytes.size() ? "..." : "");
+              start.size() < bytes.size() ? "..." : "");
 }
 
 }  // namespace
 
 std::string_view ToText(Way way) {
   switch (way) {
-    case Way::kWhole: return "whole";
-    case Way::kPackets: return "packets";
-    case Way::kBytes: return "bytes";
-    case Way::kRecords: return "records";
-    case Way::kSlowOutput: return "slow output";
-    case Way::kPieces: return "pieces";
+    case Way::kWhole:
+      return "whole";
+    case Way::kPackets:
+      return "packets";
+    case Way::kBytes:
+      return "bytes";
+    case Way::kRecords:
+      return "records";
+    case Way::kSlowOutput:
+      return "slow output";
+    case Way::kPieces:
+      return "pieces";
   }
   return "";
 }
@@ -134,7 +140,8 @@ void Conversation::ClientStartsTls(uint16_t version_max) {
 void Conversation::FinishTls() {
   while (!failed_ && !tls_->handshake_done()) {
     Flush();
-    if (tls_reply_.empty() && !tls_->handshake_done()) return Fail("TLS stands still: " + tls_error_);
+    if (tls_reply_.empty() && !tls_->handshake_done())
+      return Fail("TLS stands still: " + tls_error_);
     Say(Side::kClient, std::exchange(tls_reply_, {}));
   }
   if (!tls_reply_.empty()) Say(Side::kClient, std::exchange(tls_reply_, {}));
@@ -326,7 +333,8 @@ void Conversation::CheckSecret(size_t new_bytes) {
 
 std::string Conversation::Seal(std::string_view plaintext) {
   std::vector<uint8_t> records;
-  if (tls_->Seal(AsBytes(plaintext), &records) != TlsClient::Status::kOk) Fail("the client can't seal");
+  if (tls_->Seal(AsBytes(plaintext), &records) != TlsClient::Status::kOk)
+    Fail("the client can't seal");
   return std::string(packet::AsText(records));
 }
 
@@ -347,13 +355,17 @@ void Conversation::ExpectBytes(Side side, std::string_view bytes) {
   std::string& arrived = arrived_[side];
   if (!std::string_view(arrived).starts_with(bytes)) {
     return Fail(Join("the ", side == Side::kClient ? "client" : "server", " expected\n  ",
-                             Shown(bytes), "\nand has\n  ", Shown(arrived)));
+                     Shown(bytes), "\nand has\n  ", Shown(arrived)));
   }
   arrived.erase(0, bytes.size());
 }
 
-std::string Conversation::TakeServer(uint8_t sequence_id) { return Take(Side::kServer, sequence_id); }
-std::string Conversation::TakeClient(uint8_t sequence_id) { return Take(Side::kClient, sequence_id); }
+std::string Conversation::TakeServer(uint8_t sequence_id) {
+  return Take(Side::kServer, sequence_id);
+}
+std::string Conversation::TakeClient(uint8_t sequence_id) {
+  return Take(Side::kClient, sequence_id);
+}
 
 std::string Conversation::Take(Side side, uint8_t sequence_id) {
   Flush();
@@ -364,8 +376,8 @@ std::string Conversation::Take(Side side, uint8_t sequence_id) {
       arrived.size() < packet::kHeaderSize + header.payload_length ||
       header.sequence_id != sequence_id) {
     Fail(Join("the ", side == Side::kClient ? "client" : "server",
-                      " has no whole packet with sequence_id ", int{sequence_id}, " but\n  ",
-                      Shown(arrived)));
+              " has no whole packet with sequence_id ", int{sequence_id}, " but\n  ",
+              Shown(arrived)));
     return "";
   }
   const std::string payload = arrived.substr(packet::kHeaderSize, header.payload_length);
@@ -385,9 +397,10 @@ void Conversation::ExpectErr(uint8_t sequence_id, uint16_t code, std::string_vie
 
 void Conversation::ExpectThrowaway(std::string_view plugin) {
   const std::string payload = TakeServer(1);
-  const Login expected = {"", plugin, packet::CLIENT_PROTOCOL_41 | packet::CLIENT_SECURE_CONNECTION |
-                                          packet::CLIENT_PLUGIN_AUTH,
-                          "sallyport-left-early"};
+  const Login expected = {
+      "", plugin,
+      packet::CLIENT_PROTOCOL_41 | packet::CLIENT_SECURE_CONNECTION | packet::CLIENT_PLUGIN_AUTH,
+      "sallyport-left-early"};
   const auto behind_charset = [](const std::string& bytes) { return bytes.substr(9); };
   if (failed_) return;
   if (payload.size() < 32 || behind_charset(payload) != behind_charset(expected.payload())) {
@@ -400,7 +413,7 @@ void Conversation::ExpectNothing(Side side) {
   Flush();
   if (arrived_[side].empty() || failed_) return;
   Fail(Join("nothing was expected for the ", side == Side::kClient ? "client" : "server",
-                    ", which has\n  ", Shown(arrived_[side])));
+            ", which has\n  ", Shown(arrived_[side])));
 }
 
 void Conversation::ExpectEnd(Side side) {
@@ -447,68 +460,6 @@ void Conversation::Fail(const std::string& what) {
   if (failed_) return;  // What follows only repeats it.
   failed_ = true;
   ADD_FAILURE() << what;
-}
-
-// --- Scripts.
-
-void ConverseIn(const std::vector<Way>& ways, const Links& links,
-                const std::function<void(Conversation&)>& script) {
-  for (const Way way : ways) {
-    SCOPED_TRACE(std::string("way: ") + std::string(ToText(way)));
-    Conversation conversation(links, way);
-    script(conversation);
-  }
-}
-
-void Converse(const Links& links, const std::function<void(Conversation&)>& script) {
-  ConverseIn({Way::kWhole, Way::kPackets, Way::kBytes, Way::kRecords, Way::kSlowOutput, Way::kPieces},
-             links, script);
-}
-
-void Greet(Conversation& c, const Greeting& greeting) {
-  c.Server(0, greeting.payload());
-  c.ExpectClient(0, c.links().tls_offered ? greeting.WithSsl().payload() : greeting.payload());
-}
-
-void StartTls(Conversation& c, const Greeting& greeting) {
-  Greet(c, greeting);
-  c.ClientAsksForTls();
-  c.ClientStartsTls();
-}
-
-void LogIn(Conversation& c, const Login& login, const Greeting& greeting) {
-  StartTls(c, greeting);
-  c.Client(2, login.WithSsl().payload());
-  c.ExpectServer(1, login.payload());
-}
-
-void LogInPlain(Conversation& c, const Login& login, const Greeting& greeting) {
-  Greet(c, greeting);
-  c.Client(1, login.payload());
-  c.ExpectServer(1, login.payload());
-}
-
-void Accept(Conversation& c, uint8_t server_sequence_id, uint8_t client_sequence_id) {
-  c.Server(server_sequence_id, Ok());
-  c.ExpectClient(client_sequence_id, Ok());
-  c.ExpectPhase(Phase::kCommand);
-}
-
-void Command(Conversation& c, std::string_view sql) {
-  c.Client(0, Query(sql));
-  c.ExpectServer(0, Query(sql));
-  c.Server(1, Ok());
-  c.ExpectClient(1, Ok());
-}
-
-void QuitCleanly(Conversation& c) {
-  c.Client(0, "\x01");
-  c.ExpectServer(0, "\x01");
-  c.Ends(Side::kServer);
-  c.ExpectEnd(Side::kClient);
-  if (c.on_tls()) c.ExpectCloseNotify();
-  c.Ends(Side::kClient);
-  c.ExpectClosed(CloseReason::kServerClosed);
 }
 
 }  // namespace sallyport::tests

@@ -1,5 +1,5 @@
-// Conversation: a whole connection as a script over a Session, without sockets. The server's side is
-// plaintext packets, the client's plaintext or real TLS:
+// Conversation: a whole connection as a script over a Session, without sockets. The server's side
+// is plaintext packets, the client's plaintext or real TLS:
 //
 //   Converse({}, [](Conversation& c) {
 //     c.Server(0, Greeting().payload());
@@ -10,11 +10,12 @@
 //     ...
 //   });
 //
-// Every script runs in each Way. Each piece of input lies in a heap block of its exact size, which is
-// overwritten and freed as soon as the contract allows, and so is the outboxes' memory: a view that is
-// kept too long is caught. Always checked, besides what the script expects: no byte in clear for the
-// client after its SSLRequest; the password in nothing that goes to a server over plaintext TCP, nor
-// in memory that the session gave back; nothing sent that the script didn't expect.
+// Every script runs in each Way. Each piece of input lies in a heap block of its exact size, which
+// is overwritten and freed as soon as the contract allows, and so is the outboxes' memory: a view
+// that is kept too long is caught. Always checked, besides what the script expects: no byte in
+// clear for the client after its SSLRequest; the password in nothing that goes to a server over
+// plaintext TCP, nor in memory that the session gave back; nothing sent that the script didn't
+// expect.
 #ifndef TESTS_SESSION_CONVERSATION_H_
 #define TESTS_SESSION_CONVERSATION_H_
 
@@ -143,15 +144,15 @@ class Conversation {
   std::unique_ptr<Session> session_;
   std::mt19937 random_{1};
 
-  PerSide<std::string> unsent_;    // Said, not yet received by the session.
+  PerSide<std::string> unsent_;  // Said, not yet received by the session.
   Side last_speaker_ = Side::kServer;
-  PerSide<std::string> arrived_;   // Plaintext at the peers that no Expect has taken.
+  PerSide<std::string> arrived_;  // Plaintext at the peers that no Expect has taken.
   PerSide<bool> end_seen_;
-  std::string server_wire_;        // All that went to the server.
-  std::string client_wire_;        // All that went to the client since its SSLRequest.
+  std::string server_wire_;  // All that went to the server.
+  std::string client_wire_;  // All that went to the client since its SSLRequest.
   bool asked_for_tls_ = false;
   std::unique_ptr<TlsClient> tls_;
-  std::string tls_reply_;          // What the TLS client wants sent and didn't send.
+  std::string tls_reply_;  // What the TLS client wants sent and didn't send.
   bool close_notify_seen_ = false;
   std::string tls_error_;
   bool failed_ = false;

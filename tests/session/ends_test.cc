@@ -1,5 +1,5 @@
-// Before OK: whoever leaves, at whatever point, the client is told what can be told, and the server is
-// never left with a log-in that it would count as aborted.
+// Before OK: whoever leaves, at whatever point, the client is told what can be told, and the
+// server is never left with a log-in that it would count as aborted.
 #include <gtest/gtest.h>
 
 #include <optional>
@@ -43,8 +43,8 @@ void GivePassword(Conversation& c) {
   c.ExpectServer(3, kCachingSha2KeyRequest);
 }
 
-const std::vector<Point>& Points() {
-  static const auto* const points = new std::vector<Point>{
+std::vector<Point> PointsBeforeLogIn() {
+  return {
       {"at once", [](Conversation&) {}, Excuse::kGreetingThenLogin, 0, 0},
       {"greeted", [](Conversation& c) { Greet(c); }, Excuse::kLogin, 1, 1},
       {"half an SSLRequest",
@@ -78,8 +78,15 @@ const std::vector<Point>& Points() {
          c.ClientBytes(Half(Packet(1, kLogin.payload())));
        },
        Excuse::kLogin, 1, 1},
-      {"logged in, server's turn", [](Conversation& c) { LogIn(c, kLogin); }, Excuse::kNothing, 3, 2},
-      {"logged in without TLS", [](Conversation& c) { LogInPlain(c, kLogin); }, Excuse::kNothing, 2, 2},
+  };
+}
+
+std::vector<Point> PointsInLogIn() {
+  return {
+      {"logged in, server's turn", [](Conversation& c) { LogIn(c, kLogin); }, Excuse::kNothing, 3,
+       2},
+      {"logged in without TLS", [](Conversation& c) { LogInPlain(c, kLogin); }, Excuse::kNothing, 2,
+       2},
       {"half an answer of the server",
        [](Conversation& c) {
          LogIn(c, kLogin);
@@ -127,6 +134,14 @@ const std::vector<Point>& Points() {
        },
        Excuse::kNothing, 5, 6},
   };
+}
+
+const std::vector<Point>& Points() {
+  static const auto* const points = [] {
+    auto* const all = new std::vector<Point>(PointsBeforeLogIn());
+    for (Point& point : PointsInLogIn()) all->push_back(std::move(point));
+    return all;
+  }();
   return *points;
 }
 
@@ -249,7 +264,9 @@ TEST(Ends, AnUnreachableServerIsTold) {
        {CloseReason::kServerUnreachable, CloseReason::kTooManyConnections}) {
     Converse({}, [&](Conversation& c) {
       c.Refuse(reason, {2003, "HY000", "Can't connect to MySQL server on 'db:3306' (111)"});
-      c.ExpectClient(0, "\xFF\xD3\x07" "Can't connect to MySQL server on 'db:3306' (111)");
+      c.ExpectClient(0,
+                     "\xFF\xD3\x07"
+                     "Can't connect to MySQL server on 'db:3306' (111)");
       c.ExpectEnd(Side::kClient);
       c.ExpectEnd(Side::kServer);
       c.ExpectClosed(reason);

@@ -39,8 +39,8 @@ TEST(GreetingTest, ClientSslIsClearedWhereTlsIsDisabled) {
 }
 
 TEST(GreetingTest, AServerThatIsNoneOfMysqlIsRefused) {
-  for (const std::string& greeting : {std::string("\x09old"), std::string(), std::string("HTTP/1.1"),
-                                      Greeting{.flags = 0}.payload()}) {
+  for (const std::string& greeting : {std::string("\x09old"), std::string(),
+                                      std::string("HTTP/1.1"), Greeting{.flags = 0}.payload()}) {
     Converse({}, [&](Conversation& c) {
       c.Server(0, greeting);
       c.ExpectErr(0, 2027, "no greeting of MySQL 4.1");

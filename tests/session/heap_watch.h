@@ -1,5 +1,5 @@
-// HeapWatch sees what the code under test does with memory: a secret that is given back unwiped, and
-// how much is held. Linking it replaces operator new and delete for the whole test.
+// HeapWatch sees what the code under test does with memory: a secret that is given back unwiped,
+// and how much is held. Linking it replaces operator new and delete for the whole test.
 #ifndef TESTS_SESSION_HEAP_WATCH_H_
 #define TESTS_SESSION_HEAP_WATCH_H_
 
@@ -8,8 +8,8 @@
 
 namespace sallyport::tests {
 
-// While one lives, every block that is freed is searched for `secret`, which must outlive it and may
-// be empty, and every block that is allocated is counted until it is freed.
+// While one lives, every block that is freed is searched for `secret`, which must outlive it and
+// may be empty, and every block that is allocated is counted until it is freed.
 class HeapWatch {
  public:
   explicit HeapWatch(std::string_view secret);

@@ -1,5 +1,5 @@
-// A server, or whoever sits on the plaintext link to it, that tries to be told the client's password.
-// The client here does only what the protocol asks it to, on TLS.
+// A server, or whoever sits on the plaintext link to it, that tries to be told the client's
+// password. The client here does only what the protocol asks it to, on TLS.
 #include <gtest/gtest.h>
 
 #include "tests/session/conversation.h"
@@ -10,7 +10,8 @@ namespace {
 
 const Login kLogin{Scramble()};
 
-// The client answers under `sequence_id` with its password, which must stay here: Conversation looks.
+// The client answers under `sequence_id` with its password, which must stay here: Conversation
+// looks.
 void ExpectRefused(Conversation& c, uint8_t sequence_id) {
   c.Client(sequence_id, PasswordNul());
   c.Arrived(Side::kClient);
@@ -97,7 +98,8 @@ TEST(HostileServer, AnAnswerSentAheadOfAChangeOfUser) {
   });
 }
 
-// Where the client never answers, the rest of a log-in's bytes must not be taken for commands either.
+// Where the client never answers, the rest of a log-in's bytes must not be taken for commands
+// either.
 TEST(HostileServer, ASplitPasswordBehindOk) {
   ConverseIn({Way::kPackets}, {}, [](Conversation& c) {
     LogIn(c, {Scramble(20), kNative});

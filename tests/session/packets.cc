@@ -13,7 +13,8 @@ std::string Int(uint64_t value, int size) {
 }
 
 std::string LenEnc(std::string_view bytes) {
-  const std::string size = bytes.size() < 251 ? Int(bytes.size(), 1) : "\xFC" + Int(bytes.size(), 2);
+  const std::string size =
+      bytes.size() < 251 ? Int(bytes.size(), 1) : "\xFC" + Int(bytes.size(), 2);
   return size + std::string(bytes);
 }
 

@@ -21,10 +21,10 @@ inline constexpr std::string_view kSha256 = "sha256_password";
 inline constexpr std::string_view kNative = "mysql_native_password";
 
 // What every server and every client here can do. CLIENT_SSL is not among it.
-inline constexpr uint32_t kFlags =
-    packet::CLIENT_PROTOCOL_41 | packet::CLIENT_SECURE_CONNECTION | packet::CLIENT_PLUGIN_AUTH |
-    packet::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA | packet::CLIENT_CONNECT_WITH_DB |
-    packet::CLIENT_CONNECT_ATTRS;
+inline constexpr uint32_t kFlags = packet::CLIENT_PROTOCOL_41 | packet::CLIENT_SECURE_CONNECTION |
+                                   packet::CLIENT_PLUGIN_AUTH |
+                                   packet::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA |
+                                   packet::CLIENT_CONNECT_WITH_DB | packet::CLIENT_CONNECT_ATTRS;
 
 // Packet is `payload` with its header; cut at 2^24-1 bytes, as the protocol has it.
 std::string Packet(uint8_t sequence_id, std::string_view payload);
@@ -60,9 +60,7 @@ struct ChangeUser {
   std::string_view plugin = kCachingSha2;
   std::string user = "other";
 
-  ChangeUser With(std::string_view response) const {
-    return {std::string(response), plugin, user};
-  }
+  ChangeUser With(std::string_view response) const { return {std::string(response), plugin, user}; }
   std::string payload() const;
 };
 

@@ -14,8 +14,8 @@
 namespace sallyport::tests {
 namespace {
 
-// All that a session may hold: a packet of each side being collected, and what came ahead of its turn,
-// twice while it is worked on.
+// All that a session may hold: a packet of each side being collected, and what came ahead of its
+// turn, twice while it is worked on.
 constexpr size_t kHeldMax =
     kClientLoginPayloadMax + kServerLoginPayloadMax + 4 * kHeldBytesMax + (64 << 10);
 
@@ -40,8 +40,8 @@ class Dice {
   }
   std::string_view Plugin() {
     if (OneIn(12)) return Of<std::string_view>({"mysql_clear_password", "dialog", "unheard_of"});
-    return Of<std::string_view>({kCachingSha2, kCachingSha2, kSha256, kSha256, kNative,
-                                 "client_ed25519"});
+    return Of<std::string_view>(
+        {kCachingSha2, kCachingSha2, kSha256, kSha256, kNative, "client_ed25519"});
   }
   std::string_view Nonce() {
     return Of<std::string_view>({kGreetingNonce, kSwitchNonce, kOtherNonce, "short"});
@@ -71,8 +71,8 @@ std::string AuthPayloadOfServer(Dice& dice) {
   return dice.Of<std::string>({Ok(), Ok(), Err(1045), AuthSwitch(dice.Plugin(), dice.Nonce()),
                                AuthSwitch(dice.Plugin(), dice.Nonce()),
                                AuthNextFactor(dice.Plugin(), dice.Nonce()), kFastAuth, kFullAuth,
-                               MoreData(ServerPublicKeyPem()), MoreData(ServerPublicKeyPem()), "\x04",
-                               "\xFE", dice.Bytes(50)});
+                               MoreData(ServerPublicKeyPem()), MoreData(ServerPublicKeyPem()),
+                               "\x04", "\xFE", dice.Bytes(50)});
 }
 
 // Next is the number that follows the last packet in `stream`, or `before` without one.
@@ -145,7 +145,8 @@ class HostileRun {
   void EndSomehow() {
     const Side side = dice_.OneIn(2) ? Side::kClient : Side::kServer;
     switch (dice_.Below(5)) {
-      case 0: return c_.Resets(side);
+      case 0:
+        return c_.Resets(side);
       case 1:
         if (c_.tls_done() && !closed_tls_) c_.ClientClosesTls();
         closed_tls_ = c_.tls_done();
@@ -153,12 +154,14 @@ class HostileRun {
       case 2:
         if (c_.session().phase() == Phase::kCommand) return c_.Close(CloseReason::kIdleTimeout);
         return c_.Refuse(CloseReason::kShutdown, {1053, "08S01", "Server shutdown in progress"});
-      default: return c_.Ends(side);
+      default:
+        return c_.Ends(side);
     }
   }
 
   void StartTls() {
-    if (client_spoke_ || c_.session().phase() != Phase::kClientReply || !c_.links().tls_offered) return;
+    if (client_spoke_ || c_.session().phase() != Phase::kClientReply || !c_.links().tls_offered)
+      return;
     client_spoke_ = true;
     c_.ClientAsksForTls();
     c_.Arrived(Side::kServer);
@@ -172,8 +175,9 @@ class HostileRun {
     std::string bytes;
     for (size_t i = dice_.OneIn(3) ? 3 : 1; i > 0; --i) {
       const bool greets = c_.session().phase() == Phase::kGreeting && bytes.empty();
-      std::string payload = greets ? Greeting{dice_.Plugin(), kGreetingNonce, RandomFlags(dice_)}.payload()
-                                   : AuthPayloadOfServer(dice_);
+      std::string payload =
+          greets ? Greeting{dice_.Plugin(), kGreetingNonce, RandomFlags(dice_)}.payload()
+                 : AuthPayloadOfServer(dice_);
       if (dice_.OneIn(300)) payload = std::string(dice_.Below(300'000), 'x');
       bytes += dice_.Damaged(Packet(greets ? 0 : server_id_++, payload));
     }
@@ -195,9 +199,17 @@ class HostileRun {
 
   std::string ClientPayload(bool login, bool command) {
     const std::vector<std::string> answers = {
-        "", std::string(1, '\0'), "\x01", "\x02", PasswordNul(), Scramble(), Scramble(20),
-        std::string(256, 'c'), ClientEncrypts(ServerPublicKeyPem(), kPassword, kGreetingNonce)};
-    const std::string& answer = dice_.OneIn(40) ? answers.back() : answers[dice_.Below(answers.size() - 1)];
+        "",
+        std::string(1, '\0'),
+        "\x01",
+        "\x02",
+        PasswordNul(),
+        Scramble(),
+        Scramble(20),
+        std::string(256, 'c'),
+        ClientEncrypts(ServerPublicKeyPem(), kPassword, kGreetingNonce)};
+    const std::string& answer =
+        dice_.OneIn(40) ? answers.back() : answers[dice_.Below(answers.size() - 1)];
     if (dice_.OneIn(300)) return std::string(dice_.Below(300'000), '\x11');
     if (login) return Login{answer.substr(0, 250), dice_.Plugin(), RandomFlags(dice_)}.payload();
     if (!command) return answer;
@@ -338,7 +350,9 @@ void RunHonestClient(uint32_t seed) {
     server_id = Next(c.Arrived(Side::kServer), server_id);
     std::string bytes;
     for (size_t packets = dice.Below(4); packets > 0; --packets) {
-      const std::string payload = dice.OneIn(15) ? "\xFB" "f" : AuthPayloadOfServer(dice);
+      const std::string payload = dice.OneIn(15) ? "\xFB"
+                                                   "f"
+                                                 : AuthPayloadOfServer(dice);
       bytes += Packet(dice.OneIn(20) ? static_cast<uint8_t>(dice.Below(4)) : server_id++, payload);
     }
     c.ServerBytes(bytes);

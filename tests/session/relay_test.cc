@@ -200,7 +200,8 @@ TEST(Relay, AClientThatTalksWithoutEndIsRefused) {
 // --- Commands sent ahead of the log-in's end.
 
 TEST(Relay, PipelinedCommandsWaitForOkAndPassInOrder) {
-  const std::string commands = Packet(0, Query("set names utf8mb4")) + Packet(0, Query("select 2")) +
+  const std::string commands = Packet(0, Query("set names utf8mb4")) +
+                               Packet(0, Query("select 2")) +
                                Packet(0, Query(std::string(5000, 'x')));
   Converse({}, [&](Conversation& c) {
     StartTls(c);

@@ -12,9 +12,7 @@
 namespace sallyport::tests {
 namespace {
 
-const uint8_t* Data(std::string_view text) {
-  return reinterpret_cast<const uint8_t*>(text.data());
-}
+const uint8_t* Data(std::string_view text) { return reinterpret_cast<const uint8_t*>(text.data()); }
 uint8_t* Data(std::string* text) { return reinterpret_cast<uint8_t*>(text->data()); }
 
 void Xor(std::string_view nonce, std::string* bytes) {
@@ -38,8 +36,8 @@ const std::string& ServerPublicKeyPem() {
 }
 
 std::string ServerDecrypts(std::string_view ciphertext, std::string_view nonce) {
-  bssl::UniquePtr<EVP_PKEY> key(PEM_read_bio_PrivateKey(Bio(TestKeyPem(KeyType::kRsa2048)).get(),
-                                                        nullptr, nullptr, nullptr));
+  bssl::UniquePtr<EVP_PKEY> key(
+      PEM_read_bio_PrivateKey(Bio(TestKeyPem(KeyType::kRsa2048)).get(), nullptr, nullptr, nullptr));
   bssl::UniquePtr<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new(key.get(), nullptr));
   std::string password(256, '\0');
   size_t size = password.size();
