@@ -81,7 +81,7 @@ def all_scenarios() -> list[Scenario]:
                  tls=True, certificate="rsa", in_short=False),
         Scenario("crowd-tls", "32 busy connections among 9,000 idle ones, TLS",
                  ("query", "--connections=32", "--crowd=9000"), QUERY_COLUMNS, tls=True,
-                 fresh=True, rounds_max=3),
+                 fresh=True, rounds_max=3, in_short=False),
         Scenario("idle-tls", "10,000 idle connections, TLS", ("idle", "--connections=10000"),
                  IDLE_COLUMNS, tls=True, fresh=True, rounds_max=3),
     ]
