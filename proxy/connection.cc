@@ -34,7 +34,6 @@ Connection::~Connection() {
 void Connection::Start() {
   const int fd = links_[Side::kClient].fd;
   client_text_ = ring().PeerAddress(fd).ToString();
-  ring().Tune(fd, service().tuning);
   ConnectToServer();
   Settle();
 }

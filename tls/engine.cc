@@ -1,7 +1,6 @@
 #include "tls/engine.h"
 
 #include <openssl/bio.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <algorithm>
@@ -78,6 +77,15 @@ Engine::Engine(const Context& context) : ssl_(SSL_new(context.ssl_ctx())) {
   SSL_set_accept_state(ssl_.get());
   // An idle connection keeps keys and counters, not what only a handshake needs.
   SSL_set_shed_handshake_config(ssl_.get(), 1);
+  SSL_set_msg_callback(ssl_.get(), OnMessage);
+  SSL_set_msg_callback_arg(ssl_.get(), this);
+}
+
+// The library calls this for each header of a record too, so it does next to nothing.
+void Engine::OnMessage(int is_write, int, int type, const void*, size_t, SSL*, void* engine) {
+  if (!is_write && type == SSL3_RT_HANDSHAKE) {
+    static_cast<Engine*>(engine)->message_seen_ = true;
+  }
 }
 
 Engine::~Engine() = default;
@@ -87,6 +95,7 @@ Engine::Status Engine::Handshake(std::span<const uint8_t>* in, Room* out) {
   Require(out->free().size() >= kHandshakeRoom, "Engine::Handshake: kHandshakeRoom");
   in_ = *in;
   out_ = out;
+  LibraryErrors errors;  // A ticket that can't be read leaves one, and is no failure.
   Status status = Judge(SSL_do_handshake(ssl_.get()));
   if (status == Status::kOk) {
     handshake_done_ = true;
@@ -106,19 +115,24 @@ Engine::Status Engine::Open(std::span<const uint8_t> in, Room* plain, Room* out)
   Require(out->free().size() >= kControlRoom, "Engine::Open: kControlRoom");
   in_ = in;
   out_ = out;
-  Status status = Status::kOk;
-  while (status == Status::kOk) {  // A record each time; ends at the latest when `in` is used up.
+  Status status;
+  do {  // A record each time.
     const std::span<uint8_t> free = plain->free();
     const int size = static_cast<int>(std::min<size_t>(free.size(), INT_MAX));
     const int count = SSL_read(ssl_.get(), free.data(), size);
     status = Judge(count);
     if (status == Status::kOk) {
       plain->used += static_cast<size_t>(count);
+      // The library reads no further than the end of the record that it returns, whole since there
+      // is room for it: with `in` used up, asking again could only bring kNeedMore.
+      if (in_.empty()) {
+        status = Status::kNeedMore;
+      }
     }
-  }
+  } while (status == Status::kOk);
   // The library keeps its answer to a KeyUpdate for the next write; that one must find only itself,
   // or it would exceed SealedSizeMax.
-  if (!close_sent_ && status != Status::kError) {
+  if (message_seen_ && !close_sent_ && status != Status::kError) {
     FlushQueued();
   }
   EndCall();
@@ -153,6 +167,7 @@ void Engine::Close(Room* out) {
   }
   close_sent_ = true;
   out_ = out;
+  LibraryErrors errors;
   SSL_shutdown(ssl_.get());  // Fails after a fatal alert, and then there is nothing to say.
   EndCall();
 }
@@ -188,7 +203,7 @@ Engine::Status Engine::Judge(int result) {
     case SSL_ERROR_ZERO_RETURN:
       return Status::kClosed;
     default:
-      error_ = TakeLibraryError();
+      error_ = TakeLibraryError();  // Leaves none behind.
       return Status::kError;
   }
 }
@@ -198,6 +213,7 @@ Engine::Status Engine::Judge(int result) {
 // error of the transport; it is success.
 void Engine::FlushQueued() {
   if (SSL_version(ssl_.get()) == TLS1_3_VERSION) {
+    LibraryErrors errors;
     SSL_write(ssl_.get(), "", 0);
   }
 }
@@ -205,7 +221,7 @@ void Engine::FlushQueued() {
 void Engine::EndCall() {
   in_ = {};
   out_ = nullptr;
-  ERR_clear_error();
+  message_seen_ = false;
 }
 
 }  // namespace sallyport::tls

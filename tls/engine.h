@@ -95,13 +95,17 @@ class Engine {
 
   Status Judge(int result);  // What a result of the library means.
   void FlushQueued();        // Writes what the library holds back until there is data.
-  void EndCall();            // Forgets the caller's memory; leaves no errors behind.
+  void EndCall();            // Forgets the caller's memory.
+  // The library's report of a handshake message, among others.
+  static void OnMessage(int is_write, int version, int type, const void* bytes, size_t size,
+                        SSL* ssl, void* engine);
 
   bssl::UniquePtr<SSL> ssl_;
   std::span<const uint8_t> in_;  // Set during a call only.
   Room* out_ = nullptr;          // Likewise.
   bool handshake_done_ = false;
   bool close_sent_ = false;
+  bool message_seen_ = false;  // This call read a handshake message, such as KeyUpdate.
   std::string error_;
 };
 

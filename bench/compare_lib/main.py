@@ -121,10 +121,11 @@ def connections_max(arguments: argparse.Namespace, notes: list[str]) -> int:
         return SHORT_CONNECTIONS_MAX
     files = raise_file_limit()
     allowed = (files - FILES_BESIDE) // FILES_PER_CONNECTION
-    if allowed < max(GROWTH):
-        notes.append(f"{allowed:,} connections instead of {max(GROWTH):,}: {files:,} open files "
+    most = min(CONNECTIONS_MAX, allowed) - rounds.CONNECTIONS_BESIDE
+    if most < max(GROWTH):
+        notes.append(f"{most:,} connections instead of {max(GROWTH):,}: {files:,} open files "
                      "are the limit here")
-    return min(CONNECTIONS_MAX, allowed)
+    return most
 
 
 def measure(arguments: argparse.Namespace, folder: pathlib.Path) -> int:

@@ -14,7 +14,7 @@ from compare_lib.targets import Direct, DirectTls, Setup, Target
 
 # Targets allow so many more than a scenario holds: a storm's ended connections linger a moment, and
 # a crowd has busy ones beside it.
-CONNECTIONS_BESIDE = 300
+CONNECTIONS_BESIDE = 100
 
 
 @dataclasses.dataclass
