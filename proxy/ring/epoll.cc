@@ -46,7 +46,7 @@ constexpr int kAcceptsPerTurnMax = 64;
 
 class EpollRing final : public SocketRing {
  public:
-  EpollRing() = default;
+  using SocketRing::SocketRing;
   ~EpollRing() override;
 
   absl::Status Start() override;
@@ -63,7 +63,7 @@ class EpollRing final : public SocketRing {
   bool DrainAllowed(int) override { return true; }
   void Close(int fd, bool reset) override;
 
-  std::span<const Completion> Wait(uint64_t deadline_ms) override;
+  std::span<const Completion> WaitOnce(uint64_t deadline_ms) override;
 
  private:
   struct Op {
@@ -253,7 +253,7 @@ void EpollRing::Cancel(OpTag tag) {
 
 // --- Wait.
 
-std::span<const Completion> EpollRing::Wait(uint64_t deadline_ms) {
+std::span<const Completion> EpollRing::WaitOnce(uint64_t deadline_ms) {
   RecvMemory::Withdraw(memory_.all());
   memory_used_ = 0;
   batch_size_ = 0;
@@ -418,6 +418,8 @@ void EpollRing::EndReader(int fd) {
 
 }  // namespace
 
-std::unique_ptr<Ring> MakeEpollRing() { return std::make_unique<EpollRing>(); }
+std::unique_ptr<Ring> MakeEpollRing(const RingOptions& options) {
+  return std::make_unique<EpollRing>(options);
+}
 
 }  // namespace sallyport

@@ -157,8 +157,13 @@ inline constexpr size_t kCompletionsPerWaitMax = 256;
 // the log: "io_uring_setup: Operation not permitted (seccomp filter of a container, or sysctl
 // kernel.io_uring_disabled)".
 absl::Status ProbeIoUring();
-std::unique_ptr<Ring> MakeUringRing();
-std::unique_ptr<Ring> MakeEpollRing();
+
+struct RingOptions {
+  // How long Wait may look for completions before it blocks, where that pays (spin.h); 0: never.
+  uint32_t spin_us = 0;
+};
+std::unique_ptr<Ring> MakeUringRing(const RingOptions& options = {});
+std::unique_ptr<Ring> MakeEpollRing(const RingOptions& options = {});
 
 // Listen makes a listening TCP or unix socket: non-blocking, close-on-exec. TCP: SO_REUSEADDR,
 // SO_REUSEPORT, and IPV6_V6ONLY so that [::] and 0.0.0.0 don't collide. Unix: a socket file that

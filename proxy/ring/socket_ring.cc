@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,40 @@ void SocketRing::Close(int fd, bool reset) {
   // Linux frees the number even when close says EINTR: trying again could close another's.
   const int result = close(fd);
   RingCheck(result == 0 || errno != EBADF, "Close of an fd that is not open", errno);
+}
+
+std::span<const Completion> SocketRing::Wait(uint64_t deadline_ms) {
+  std::span<const Completion> batch;
+  if (deadline_ms <= now_ms_ || !spin_.learns(last_batch_)) {
+    batch = WaitOnce(deadline_ms);
+  } else if (spin_.wanted(last_batch_)) {
+    batch = Look();
+    if (batch.empty()) batch = WaitOnce(deadline_ms);
+  } else {
+    const int64_t begin = ClockNanoseconds();
+    batch = WaitOnce(deadline_ms);
+    if (!batch.empty()) spin_.Blocked(ClockNanoseconds() - begin);
+  }
+  last_batch_ = batch.size();
+  return batch;
+}
+
+std::span<const Completion> SocketRing::Look() {
+  const int64_t begin = ClockNanoseconds();
+  for (int64_t last = begin;;) {
+    const std::span<const Completion> batch = WaitOnce(0);
+    if (!batch.empty()) {
+      spin_.Paid();
+      return batch;
+    }
+    sched_yield();
+    const int64_t now = ClockNanoseconds();
+    if (!spin_.keep_on(now - begin, now - last)) {
+      spin_.Failed();
+      return {};
+    }
+    last = now;
+  }
 }
 
 void SocketRing::ReadClock() {

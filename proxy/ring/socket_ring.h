@@ -1,4 +1,5 @@
-// SocketRing: the verbs of a Ring that act at once, and its clock; the same for every real engine.
+// SocketRing: the verbs of a Ring that act at once, its clock, and looking before blocking; the
+// same for every real engine.
 #ifndef PROXY_RING_SOCKET_RING_H_
 #define PROXY_RING_SOCKET_RING_H_
 
@@ -6,11 +7,15 @@
 #include <span>
 
 #include "proxy/ring/ring.h"
+#include "proxy/ring/spin.h"
 
 namespace sallyport {
 
 class SocketRing : public Ring {
  public:
+  explicit SocketRing(const RingOptions& options)
+      : spin_(int64_t{options.spin_us} * kNanosecondsPerMicrosecond) {}
+
   int OpenSocket(const Address& address) override;
   void Tune(int fd, const SocketTuning& tuning) override;
   Address PeerAddress(int fd) override;
@@ -19,9 +24,12 @@ class SocketRing : public Ring {
   int32_t SpliceNow(int from, int to, size_t size) override;
   void ShutdownSend(int fd) override;
   void Close(int fd, bool reset) override;
+  std::span<const Completion> Wait(uint64_t deadline_ms) final;
   uint64_t now_ms() const override { return now_ms_; }
 
  protected:
+  // WaitOnce is Wait without looking first. A deadline of 0 polls.
+  virtual std::span<const Completion> WaitOnce(uint64_t deadline_ms) = 0;
   // ReadClock sets now_ms.
   void ReadClock();
   // NanosecondsUntil is how far off `deadline_ms` is on a clock read now: 0 when it has passed,
@@ -30,6 +38,12 @@ class SocketRing : public Ring {
   static int64_t NanosecondsUntil(uint64_t deadline_ms);
 
  private:
+  static constexpr int64_t kNanosecondsPerMicrosecond = 1000;
+
+  std::span<const Completion> Look();
+
+  Spin spin_;
+  size_t last_batch_ = 0;
   uint64_t now_ms_ = 0;
 };
 

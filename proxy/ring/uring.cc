@@ -51,7 +51,7 @@ constexpr uint64_t kNobody = UINT64_MAX;
 
 class UringRing final : public SocketRing {
  public:
-  UringRing() = default;
+  using SocketRing::SocketRing;
   ~UringRing() override;
 
   absl::Status Start() override;
@@ -64,7 +64,7 @@ class UringRing final : public SocketRing {
   void Cancel(OpTag tag) override;
   bool DrainAllowed(int fd) override;
 
-  std::span<const Completion> Wait(uint64_t deadline_ms) override;
+  std::span<const Completion> WaitOnce(uint64_t deadline_ms) override;
 
  private:
   // A Poll for POLLOUT in flight: see OnPoll.
@@ -299,7 +299,7 @@ void UringRing::Submit() { CheckEnter(io_uring_submit(&ring_)); }
 
 // --- Wait.
 
-std::span<const Completion> UringRing::Wait(uint64_t deadline_ms) {
+std::span<const Completion> UringRing::WaitOnce(uint64_t deadline_ms) {
   ReturnBuffers();
   Enter(deadline_ms);
   Reap();
@@ -416,6 +416,8 @@ bool UringRing::OnPoll(const io_uring_cqe& cqe, Completion* completion) {
 
 }  // namespace
 
-std::unique_ptr<Ring> MakeUringRing() { return std::make_unique<UringRing>(); }
+std::unique_ptr<Ring> MakeUringRing(const RingOptions& options) {
+  return std::make_unique<UringRing>(options);
+}
 
 }  // namespace sallyport
