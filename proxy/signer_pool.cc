@@ -1,7 +1,6 @@
 #include "proxy/signer_pool.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <string>
@@ -19,7 +18,7 @@ constexpr int kNice = 5;
 
 void DressThread(int index) {
   pthread_setname_np(pthread_self(), ("signer-" + std::to_string(index)).c_str());
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);  // On Linux, of this thread alone.
+  (void)!nice(kNice);  // On Linux, of this thread alone.
 }
 
 }  // namespace

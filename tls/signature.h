@@ -19,8 +19,6 @@ class SignatureRequest {
   // TLS 1.2 signs two randoms and the parameters of a key exchange, 165 bytes with P-384; TLS 1.3
   // signs 98 bytes of its own and a transcript's hash, 146 bytes with SHA-384.
   static constexpr size_t kInputSizeMax = 256;
-  // Of an RSA key of 8192 bits.
-  static constexpr size_t kSignatureSizeMax = 1024;
 
   // algorithm: of TLS's registry, one for RSA. REQUIRES: input.size() <= kInputSizeMax.
   SignatureRequest(EVP_PKEY* key, uint16_t algorithm, std::span<const uint8_t> input);
