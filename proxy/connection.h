@@ -48,10 +48,12 @@ struct Workbench {
   std::span<uint8_t> receive_room;  // kReceiveBytesMax bytes.
   uint64_t turn = 0;                // Of the worker's loop.
   std::vector<Connection*> drains;  // To be drained when this batch's completions are done.
+  int handshake_steps = 0;          // That this turn may still do.
   std::deque<SlotTag> handshakes;   // Whose TLS handshake step waits for its turn.
-  std::deque<FinishedSignature> signatures;         // Likewise, with what was signed for them.
-  std::shared_ptr<SignatureInbox> signature_inbox;  // Of the worker, for jobs.
-  std::vector<Connection*> finished;                // Nothing in flight, all closed: to be freed.
+  // Likewise, with the signature that was made for it elsewhere; and where those arrive.
+  std::deque<FinishedSignature> signatures;
+  std::shared_ptr<SignatureInbox> signature_inbox;
+  std::vector<Connection*> finished;  // Nothing in flight, all closed: to be freed.
 };
 
 class Connection {

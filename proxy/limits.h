@@ -57,9 +57,9 @@ inline constexpr size_t kBulkBytesMin = 64 * 1024;
 inline constexpr size_t kBulkBytesEnd = 16 * 1024;
 
 // Steps of TLS handshakes that one turn of the loop does, after the established sessions had
-// theirs, whether a step begins on what a client sent or goes on with a signature from elsewhere. A
-// step costs some 0.1 ms, or 0.7 ms where a worker makes an RSA signature itself, so a storm of new
-// connections delays nobody by more than this many.
+// theirs: begun on what a client sent, or gone on with a signature from elsewhere. A step costs
+// some 0.1 ms, so a storm of new connections delays nobody by more than this many. A worker that
+// makes an RSA signature itself (0.6 ms), because the signers have too many, leaves it at that one.
 inline constexpr int kHandshakeStepsPerTurnMax = 4;
 
 // Bytes of a client's handshake that wait for their step: a ClientHello has a few hundred, with

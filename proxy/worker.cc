@@ -81,6 +81,7 @@ void Worker::Run() {
 // Established connections first: what is in the batch, then bulk, then time, then TLS handshakes.
 void Worker::Turn() {
   ++bench_.turn;
+  bench_.handshake_steps = kHandshakeStepsPerTurnMax;
   const bool idle = bench_.handshakes.empty() && bench_.signatures.empty();
   const uint64_t deadline_ms = idle ? timers_->NextDeadline() : 0;
   for (const Completion& completion : ring_->Wait(deadline_ms)) Dispatch(completion);
@@ -99,7 +100,7 @@ void Worker::Turn() {
 // Handshakes that have their signature go first: they are the oldest, and new ones can't starve,
 // for only they bring new signatures.
 void Worker::StepHandshakes() {
-  for (int i = 0; i < kHandshakeStepsPerTurnMax; ++i) {
+  while (bench_.handshake_steps-- > 0) {
     if (!bench_.signatures.empty()) {
       const FinishedSignature finished = std::move(bench_.signatures.front());
       bench_.signatures.pop_front();
