@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,18 +28,14 @@
 #include "proxy/session/outbox.h"
 #include "proxy/session/session.h"
 #include "proxy/side.h"
+#include "proxy/signature_inbox.h"
+#include "proxy/slot_tag.h"
 #include "proxy/stats.h"
 #include "proxy/timer_wheel.h"
 
 namespace sallyport {
 
 class Connection;
-
-// SlotTag names a connection that may be gone by the time it is looked for.
-struct SlotTag {
-  uint32_t slot = 0;
-  uint16_t generation = 0;
-};
 
 // Workbench: what a worker lends to whichever of its connections it is working on.
 struct Workbench {
@@ -48,10 +45,14 @@ struct Workbench {
   const Service* service = nullptr;
   Outboxes outboxes;
   PipePool pipes;
-  std::span<uint8_t> receive_room;    // kReceiveBytesMax bytes.
-  uint64_t turn = 0;                  // Of the worker's loop.
-  std::vector<Connection*> drains;    // To be drained when this batch's completions are done.
-  std::deque<SlotTag> handshakes;     // Whose TLS handshake step waits for its turn.
+  std::span<uint8_t> receive_room;  // kReceiveBytesMax bytes.
+  uint64_t turn = 0;                // Of the worker's loop.
+  std::vector<Connection*> drains;  // To be drained when this batch's completions are done.
+  int handshake_steps = 0;          // That this turn may still do.
+  std::deque<SlotTag> handshakes;   // Whose TLS handshake step waits for its turn.
+  // Likewise, with the signature that was made for it elsewhere; and where those arrive.
+  std::deque<FinishedSignature> signatures;
+  std::shared_ptr<SignatureInbox> signature_inbox;
   std::vector<Connection*> finished;  // Nothing in flight, all closed: to be freed.
 };
 
@@ -76,6 +77,8 @@ class Connection {
   void Drain();
   // StepHandshake gives the Session the bytes of a TLS handshake that waited for their turn.
   void StepHandshake();
+  // OnSignature goes on with a handshake whose signature was made elsewhere.
+  void OnSignature(std::span<const uint8_t> signature);
   void OnDeadline();
   // Shutdown ends the connection from our side, with an ERR_Packet where the protocol allows one.
   void Shutdown();
@@ -136,6 +139,8 @@ class Connection {
   // Settle ends every event: it runs what the session still has to do, arms or stops reading,
   // counts, notices the end.
   void Settle();
+  bool SignHere();
+  void GiveSignature(std::span<const uint8_t> signature);
   void SendOutboxes(bool secret);
   void Send(Side to, const Outbox& outbox, bool secret);
   void AfterSend(Side to);

@@ -57,13 +57,19 @@ inline constexpr size_t kBulkBytesMin = 64 * 1024;
 inline constexpr size_t kBulkBytesEnd = 16 * 1024;
 
 // Steps of TLS handshakes that one turn of the loop does, after the established sessions had
-// theirs. A step costs some 0.1 ms (ECDSA), so a storm of new connections delays nobody by more
-// than this many.
+// theirs: begun on what a client sent, or gone on with a signature from elsewhere. A step costs
+// some 0.1 ms, so a storm of new connections delays nobody by more than this many. A worker that
+// makes an RSA signature itself (0.6 ms), because the signers have too many, leaves it at that one.
 inline constexpr int kHandshakeStepsPerTurnMax = 4;
 
 // Bytes of a client's handshake that wait for their step: a ClientHello has a few hundred, with
 // post-quantum keys and tickets some KiB. Who sends more gets his step at once, and fails it.
 inline constexpr size_t kDeferredBytesMax = 64 * 1024;
+
+// RSA signatures that wait for a signer, of all workers; above that a worker makes its own. One of
+// 2048 bits takes 0.6 ms, so with one signer the last waits 0.3 s: far from any client's patience,
+// and long enough to smooth a burst. A job is 300 bytes.
+inline constexpr size_t kSignatureQueueMax = 512;
 
 // Accept stopped for lack of file descriptors or memory: it is tried again after this pause. Armed
 // at once it would fail at once, and the worker would spin.

@@ -79,6 +79,7 @@ void LogReady(const Config& config, const Foundation& foundation,
     Line line("listening on " + address.ToString());
     line.Add("server", servers).Add("tls_mode", tls).Add("io_engine", engine);
     line.Add("workers", workers);
+    if (foundation.signers != nullptr) line.Add("signers", foundation.signers->threads());
     if (foundation.tls != nullptr) {
       line.Add("certificate", foundation.tls->certificate().subject)
           .Add("key", foundation.tls->certificate().key_type);
@@ -108,6 +109,7 @@ int Serve(const CommandLine& command_line) {
     return Complain(command_line, error);
   }
   RaiseFileLimit(config, workers_wanted);
+  StartSigners(config, &foundation);
 
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<const Stats*> stats;

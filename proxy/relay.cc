@@ -181,11 +181,13 @@ void Connection::DeliverEnd(Side from, bool reset) {
 }
 
 void Connection::Settle() {
-  while (session_.again()) {
-    const bool secret = session_.phase() != Phase::kCommand;
-    session_.Continue(&bench_->outboxes);
-    SendOutboxes(secret || session_.phase() != Phase::kCommand);
-  }
+  do {
+    while (session_.again()) {
+      const bool secret = session_.phase() != Phase::kCommand;
+      session_.Continue(&bench_->outboxes);
+      SendOutboxes(secret || session_.phase() != Phase::kCommand);
+    }
+  } while (SignHere());
   // A client that said its last and then can't be sent to: nobody will tell us more.
   if (links_[Side::kClient].broken && !session_.accepts(Side::kClient) &&
       !session_.client_finished()) {
@@ -200,6 +202,31 @@ void Connection::Settle() {
   UpdateReads();
   UpdateDeadline();
   if (session_.closed() && LinkIsDone(Side::kClient) && LinkIsDone(Side::kServer)) BeginClose();
+}
+
+// What the session wants signed goes to the signers; where they won't, it is signed here: true.
+bool Connection::SignHere() {
+  if (!session_.signature_wanted()) return false;
+  SignatureJob job{bench_->signature_inbox, {slot_, generation_}, session_.TakeSignatureRequest()};
+  SignerPool* signers = service().signers;
+  if (signers != nullptr) {
+    if (signers->Add(&job)) return false;
+    bench_->stats->signatures_queue_full.Add();
+    bench_->handshake_steps = 0;  // One costs as much as several other steps.
+  }
+  GiveSignature(job.request.Sign());
+  return true;
+}
+
+void Connection::GiveSignature(std::span<const uint8_t> signature) {
+  session_.Signed(signature, &bench_->outboxes);
+  SendOutboxes(true);
+}
+
+void Connection::OnSignature(std::span<const uint8_t> signature) {
+  if (closing_ || !session_.awaits_signature()) return;  // The client left meanwhile.
+  GiveSignature(signature);
+  Settle();
 }
 
 // --- Sending.

@@ -1,4 +1,5 @@
-// Service: what all workers serve. Made at start, then only read: workers share it without a lock.
+// Service: what all workers serve. Made at start, then only read: workers share it without a lock
+// (its signers have one of their own).
 #ifndef PROXY_SERVICE_H_
 #define PROXY_SERVICE_H_
 
@@ -9,6 +10,7 @@
 
 #include "proxy/ring/ring.h"
 #include "proxy/session/session.h"
+#include "proxy/signer_pool.h"
 
 namespace sallyport {
 
@@ -26,6 +28,9 @@ struct Service {
   uint32_t connect_timeout_ms = 0;
   uint32_t handshake_timeout_ms = 0;
   uint32_t idle_timeout_ms = 0;  // 0: none.
+
+  // Makes the signatures that session.tls defers. Null: workers make them.
+  SignerPool* signers = nullptr;
 
   // The one thing that workers write together: a limit of the process can't be kept by one of them.
   mutable std::atomic<uint32_t> connections_open{0};

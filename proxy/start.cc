@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -72,7 +73,10 @@ bool LoadTls(const Config& config, Foundation* out, StartError* error) {
     return false;
   }
   absl::StatusOr<std::unique_ptr<tls::Context>> context =
-      tls::Context::Create({pair.certificate_pem, pair.private_key_pem, now});
+      tls::Context::Create({.certificate_pem = pair.certificate_pem,
+                            .private_key_pem = pair.private_key_pem,
+                            .now = now,
+                            .defer_signatures = config.signers >= 0});
   Wipe(&pair.private_key_pem);
   if (!context.ok()) {
     return Fail(
@@ -116,6 +120,14 @@ bool MakeService(const Config& config, Foundation* out, StartError* error) {
   service.handshake_timeout_ms = config.handshake_timeout_ms;
   service.idle_timeout_ms = config.idle_timeout_ms;
   return true;
+}
+
+void StartSigners(const Config& config, Foundation* out) {
+  if (out->tls == nullptr || !out->tls->defers_signatures()) return;
+  const int half = static_cast<int>(std::thread::hardware_concurrency() / 2);
+  out->signers =
+      std::make_unique<SignerPool>(config.signers > 0 ? config.signers : std::max(1, half));
+  out->service.signers = out->signers.get();
 }
 
 bool ChooseRing(const Config& config, RingFactory* out, std::string* name, StartError* error) {

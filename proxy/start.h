@@ -14,6 +14,7 @@
 #include "proxy/config/config.h"
 #include "proxy/ring/ring.h"
 #include "proxy/service.h"
+#include "proxy/signer_pool.h"
 #include "tls/context.h"
 #include "tls/rsa_password.h"
 
@@ -31,6 +32,7 @@ struct Foundation {
   std::unique_ptr<tls::Context> tls;  // Null where TLS is disabled.
   bool self_signed = false;
   std::unique_ptr<tls::PasswordKey> password_key;  // Null where no plaintext client can need it.
+  std::unique_ptr<SignerPool> signers;             // Null where workers sign.
   Service service;
 };
 
@@ -39,6 +41,10 @@ bool LoadTls(const Config& config, Foundation* out, StartError* error);
 
 // MakeService resolves the servers' names and fills in the rest. REQUIRES: LoadTls succeeded.
 bool MakeService(const Config& config, Foundation* out, StartError* error);
+
+// StartSigners starts the threads for RSA signatures, where the key is of that kind and they are
+// wanted. REQUIRES: LoadTls succeeded; the signals of this process are blocked.
+void StartSigners(const Config& config, Foundation* out);
 
 // ChooseRing says which engine to use; with io_engine=auto, where io_uring is refused, it logs why.
 using RingFactory = std::function<std::unique_ptr<Ring>()>;

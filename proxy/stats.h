@@ -34,6 +34,10 @@ class Counter {
     "TLS handshakes that resumed an earlier one")                                                 \
   X(counter, tls_handshake_failures, "sallyport_tls_handshake_failures_total",                    \
     "TLS handshakes that failed")                                                                 \
+  X(counter, signatures_by_pool, "sallyport_signatures_by_pool_total",                            \
+    "RSA signatures of TLS handshakes made by the signer threads")                                \
+  X(counter, signatures_queue_full, "sallyport_signatures_queue_full_total",                      \
+    "RSA signatures that a worker made itself, because too many waited for a signer")             \
   X(counter, logins, "sallyport_logins_total", "Log-ins that the server accepted")                \
   X(counter, login_failures, "sallyport_login_failures_total", "Log-ins that the server refused") \
   X(counter, passwords_mediated, "sallyport_passwords_mediated_total",                            \

@@ -1,7 +1,6 @@
 #include "proxy/worker.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <array>
@@ -36,15 +35,12 @@ Worker::Worker(const Service* service, int index, std::unique_ptr<Ring> ring,
       ring_(std::move(ring)),
       listen_fds_(std::move(listen_fds)),
       accept_in_flight_(listen_fds_.size()),
-      wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      receive_room_(std::make_unique_for_overwrite<uint8_t[]>(kReceiveBytesMax)) {
-  SALLYPORT_CHECK(wake_fd_ >= 0);
-}
+      inbox_(std::make_shared<SignatureInbox>()),
+      receive_room_(std::make_unique_for_overwrite<uint8_t[]>(kReceiveBytesMax)) {}
 
 Worker::~Worker() {
   SALLYPORT_CHECK(!thread_.joinable());
   for (const int fd : listen_fds_) close(fd);
-  close(wake_fd_);
 }
 
 absl::Status Worker::Start() {
@@ -66,9 +62,7 @@ void Worker::Join() { thread_.join(); }
 
 void Worker::Request(Order order) {
   order_.store(order, std::memory_order_release);
-  const uint64_t one = 1;
-  // Full means that a wake-up is waiting already.
-  (void)!write(wake_fd_, &one, sizeof(one));
+  inbox_->Wake();
 }
 
 void Worker::Run() {
@@ -77,8 +71,9 @@ void Worker::Run() {
   bench_.timers = timers_.get();
   bench_.stats = &stats_;
   bench_.service = service_;
+  bench_.signature_inbox = inbox_;
   bench_.receive_room = {receive_room_.get(), kReceiveBytesMax};
-  ring_->Poll(wake_fd_, POLLIN, kWakeTag);
+  ring_->Poll(inbox_->wake_fd(), POLLIN, kWakeTag);
   for (uint32_t listener = 0; listener < listen_fds_.size(); ++listener) ArmAccept(listener);
   while (!quiet()) Turn();
 }
@@ -86,7 +81,9 @@ void Worker::Run() {
 // Established connections first: what is in the batch, then bulk, then time, then TLS handshakes.
 void Worker::Turn() {
   ++bench_.turn;
-  const uint64_t deadline_ms = bench_.handshakes.empty() ? timers_->NextDeadline() : 0;
+  bench_.handshake_steps = kHandshakeStepsPerTurnMax;
+  const bool idle = bench_.handshakes.empty() && bench_.signatures.empty();
+  const uint64_t deadline_ms = idle ? timers_->NextDeadline() : 0;
   for (const Completion& completion : ring_->Wait(deadline_ms)) Dispatch(completion);
   for (Connection* connection : std::exchange(bench_.drains, {})) connection->Drain();
   while (Timer* timer = timers_->Expired(ring_->now_ms())) {
@@ -100,20 +97,35 @@ void Worker::Turn() {
   FreeFinished();
 }
 
+// Handshakes that have their signature go first: they are the oldest, and new ones can't starve,
+// for only they bring new signatures.
 void Worker::StepHandshakes() {
-  for (int i = 0; i < kHandshakeStepsPerTurnMax && !bench_.handshakes.empty(); ++i) {
-    const SlotTag tag = bench_.handshakes.front();
-    bench_.handshakes.pop_front();
-    const Slot& slot = slots_[tag.slot];
-    if (slot.connection != nullptr && slot.generation == tag.generation) {
-      slot.connection->StepHandshake();
+  while (bench_.handshake_steps-- > 0) {
+    if (!bench_.signatures.empty()) {
+      const FinishedSignature finished = std::move(bench_.signatures.front());
+      bench_.signatures.pop_front();
+      stats_.signatures_by_pool.Add();
+      Connection* connection = Find(finished.owner);
+      if (connection != nullptr) connection->OnSignature(finished.signature);
+    } else if (!bench_.handshakes.empty()) {
+      Connection* connection = Find(bench_.handshakes.front());
+      bench_.handshakes.pop_front();
+      if (connection != nullptr) connection->StepHandshake();
+    } else {
+      return;
     }
   }
 }
 
+// Null: the connection is gone, and perhaps another is in its place.
+Connection* Worker::Find(SlotTag tag) {
+  const Slot& slot = slots_[tag.slot];
+  return slot.generation == tag.generation ? slot.connection.get() : nullptr;
+}
+
 void Worker::Dispatch(const Completion& completion) {
   const OpTag tag = completion.tag;
-  if (tag == kWakeTag) return ObeyOrder();
+  if (tag == kWakeTag) return OnWake();
   if (tag.slot >= kListenerSlot) return OnAccept(completion);
   SALLYPORT_CHECK(tag.slot < slots_.size());
   Slot& slot = slots_[tag.slot];
@@ -191,11 +203,19 @@ void Worker::FreeFinished() {
   }
 }
 
+// --- Other threads.
+
+void Worker::OnWake() {
+  for (FinishedSignature& finished : inbox_->TakeAll()) {
+    bench_.signatures.push_back(std::move(finished));
+  }
+  ObeyOrder();
+  ring_->Poll(inbox_->wake_fd(), POLLIN, kWakeTag);
+}
+
 // --- The end.
 
 void Worker::ObeyOrder() {
-  uint64_t count;
-  (void)!read(wake_fd_, &count, sizeof(count));
   const Order order = order_.load(std::memory_order_acquire);
   if (order != Order::kServe && obeyed_ == Order::kServe) {
     obeyed_ = Order::kDrain;
@@ -211,7 +231,6 @@ void Worker::ObeyOrder() {
       if (slot.connection != nullptr) slot.connection->Shutdown();
     }
   }
-  ring_->Poll(wake_fd_, POLLIN, kWakeTag);
 }
 
 // Closes the listening sockets once no Accept is in flight: from then on connecting is refused.

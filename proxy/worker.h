@@ -1,5 +1,5 @@
 // Worker: one thread with its ring, its listening sockets and every connection that it accepted.
-// Workers share nothing that changes but Service::connections_open.
+// Workers share nothing that changes but Service's connections_open and signers.
 #ifndef PROXY_WORKER_H_
 #define PROXY_WORKER_H_
 
@@ -58,6 +58,8 @@ class Worker {
   void RefuseTooMany(int fd);
   void Adopt(int fd);
   void FreeFinished();
+  Connection* Find(SlotTag tag);
+  void OnWake();
   void ObeyOrder();
   void StopListening();
   bool quiet() const;
@@ -67,7 +69,7 @@ class Worker {
   std::unique_ptr<Ring> ring_;
   std::vector<int> listen_fds_;
   std::vector<bool> accept_in_flight_;
-  int wake_fd_ = -1;
+  const std::shared_ptr<SignatureInbox> inbox_;  // Its wake-up is for orders too.
   std::atomic<Order> order_{Order::kServe};
   std::atomic<bool> ended_{false};
   Order obeyed_ = Order::kServe;

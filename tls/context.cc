@@ -105,6 +105,9 @@ absl::StatusOr<std::unique_ptr<Context>> Context::Create(const ContextOptions& o
         absl::StrCat("the certificate can't serve TLS: ", TakeLibraryError()));
   }
   context->certificate_ = Describe(*chain, key->get());
+  if (options.defer_signatures && EVP_PKEY_id(key->get()) == EVP_PKEY_RSA) {
+    context->deferred_key_ = *std::move(key);
+  }
   return context;
 }
 

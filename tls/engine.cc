@@ -1,11 +1,15 @@
 #include "tls/engine.h"
 
 #include <openssl/bio.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 
 #include <algorithm>
 #include <climits>
 #include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "tls/library_error.h"
 #include "tls/require.h"
@@ -68,6 +72,48 @@ struct EngineBio {
   }
 };
 
+struct Engine::Deferral {
+  enum class State { kNone, kWanted, kUnderWay, kFinished, kFailed };
+
+  bssl::UniquePtr<EVP_PKEY> key;
+  State state = State::kNone;
+  std::optional<SignatureRequest> request;
+  std::vector<uint8_t> signature;
+};
+
+// EngineSigner stands in the private key's place: it notes what is to be signed, and later hands
+// over what somebody made of it.
+struct EngineSigner {
+  using State = Engine::Deferral::State;
+
+  static ssl_private_key_result_t Sign(SSL* ssl, uint8_t*, size_t*, size_t, uint16_t algorithm,
+                                       const uint8_t* in, size_t size) {
+    Engine::Deferral* deferral = static_cast<Engine*>(SSL_get_app_data(ssl))->deferral_.get();
+    deferral->state = State::kWanted;
+    deferral->request.emplace(deferral->key.get(), algorithm, std::span(in, size));
+    return ssl_private_key_retry;
+  }
+
+  static ssl_private_key_result_t Complete(SSL* ssl, uint8_t* out, size_t* size, size_t size_max) {
+    Engine::Deferral* deferral = static_cast<Engine*>(SSL_get_app_data(ssl))->deferral_.get();
+    const std::vector<uint8_t> signature = std::exchange(deferral->signature, {});
+    if (signature.empty() || signature.size() > size_max) {
+      deferral->state = State::kFailed;
+      return ssl_private_key_failure;
+    }
+    std::copy(signature.begin(), signature.end(), out);
+    *size = signature.size();
+    return ssl_private_key_success;
+  }
+
+  // No cipher of ours has a key exchange that decrypts.
+  static ssl_private_key_result_t Decrypt(SSL*, uint8_t*, size_t*, size_t, const uint8_t*, size_t) {
+    return ssl_private_key_failure;
+  }
+
+  static constexpr SSL_PRIVATE_KEY_METHOD kMethod = {Sign, Decrypt, Complete};
+};
+
 Engine::Engine(const Context& context) : ssl_(SSL_new(context.ssl_ctx())) {
   BIO* bio = BIO_new(EngineBio::Method());
   Require(ssl_ != nullptr && bio != nullptr, "Engine: memory");
@@ -79,6 +125,12 @@ Engine::Engine(const Context& context) : ssl_(SSL_new(context.ssl_ctx())) {
   SSL_set_shed_handshake_config(ssl_.get(), 1);
   SSL_set_msg_callback(ssl_.get(), OnMessage);
   SSL_set_msg_callback_arg(ssl_.get(), this);
+  if (context.defers_signatures()) {
+    deferral_ = std::make_unique<Deferral>();
+    deferral_->key = bssl::UpRef(context.deferred_key());
+    SSL_set_app_data(ssl_.get(), this);
+    SSL_set_private_key_method(ssl_.get(), &EngineSigner::kMethod);
+  }
 }
 
 // The library calls this for each header of a record too, so it does next to nothing.
@@ -93,19 +145,45 @@ Engine::~Engine() = default;
 Engine::Status Engine::Handshake(std::span<const uint8_t>* in, Room* out) {
   Require(!handshake_done_, "Engine::Handshake: not yet finished");
   Require(out->free().size() >= kHandshakeRoom, "Engine::Handshake: kHandshakeRoom");
+  Require(!signature_wanted(), "Engine::Handshake: no signature wanted");
   in_ = *in;
   out_ = out;
   LibraryErrors errors;  // A ticket that can't be read leaves one, and is no failure.
   Status status = Judge(SSL_do_handshake(ssl_.get()));
   if (status == Status::kOk) {
     handshake_done_ = true;
+    deferral_.reset();
     FlushQueued();
-  } else {
+  } else if (status != Status::kWantSignature) {
     in_ = {};
+  }
+  if (deferral_ != nullptr && deferral_->state == Deferral::State::kFailed) {
+    SSL_send_fatal_alert(ssl_.get(), SSL_AD_INTERNAL_ERROR);  // The library says nothing here.
+    deferral_->state = Deferral::State::kNone;
   }
   *in = in_;
   EndCall();
   return status;
+}
+
+bool Engine::signature_wanted() const {
+  return deferral_ != nullptr && (deferral_->state == Deferral::State::kWanted ||
+                                  deferral_->state == Deferral::State::kUnderWay);
+}
+
+SignatureRequest Engine::TakeSignatureRequest() {
+  Require(signature_wanted() && deferral_->state == Deferral::State::kWanted,
+          "Engine::TakeSignatureRequest: once");
+  deferral_->state = Deferral::State::kUnderWay;
+  SignatureRequest request = *std::move(deferral_->request);
+  deferral_->request.reset();
+  return request;
+}
+
+void Engine::FinishSignature(std::span<const uint8_t> signature) {
+  Require(signature_wanted(), "Engine::FinishSignature: a signature is wanted");
+  deferral_->state = Deferral::State::kFinished;
+  deferral_->signature.assign(signature.begin(), signature.end());
 }
 
 Engine::Status Engine::Open(std::span<const uint8_t> in, Room* plain, Room* out) {
@@ -200,6 +278,8 @@ Engine::Status Engine::Judge(int result) {
   switch (SSL_get_error(ssl_.get(), result)) {
     case SSL_ERROR_WANT_READ:
       return Status::kNeedMore;
+    case SSL_ERROR_WANT_PRIVATE_KEY_OPERATION:
+      return Status::kWantSignature;
     case SSL_ERROR_ZERO_RETURN:
       return Status::kClosed;
     default:

@@ -6,11 +6,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "tls/context.h"
+#include "tls/signature.h"
 
 namespace sallyport::tls {
 
@@ -48,15 +50,26 @@ class Engine {
     kNeedMore,  // All input was taken, and more is needed to go on.
     kClosed,    // The client's close_notify arrived. After the handshake, sending is still allowed.
     kError,     // Fatal: error() says why, an alert was appended to `out` where TLS wants one.
+    kWantSignature,  // Of Handshake only, and a Context that defers them: see below.
   };
 
   // Handshake goes on with the handshake. On kOk the TLS 1.3 tickets were appended too (else the
   // client's next small write may wait for a delayed ACK), the handshake's memory was shed, and
   // bytes of `in` behind the client's Finished remain in `*in`: they are for Open. On kNeedMore and
-  // kError `*in` is empty. REQUIRES: out->free().size() >= kHandshakeRoom; not yet finished.
+  // kError `*in` is empty. REQUIRES: out->free().size() >= kHandshakeRoom; not yet finished; no
+  // signature wanted.
   static constexpr size_t kHandshakeRoom = 32 * 1024;
   Status Handshake(std::span<const uint8_t>* in, Room* out);
   bool handshake_done() const { return handshake_done_; }
+
+  // On kWantSignature the handshake stands still, at most once in its life and never when it
+  // resumes an earlier one: somebody has to make the signature and give it to FinishSignature;
+  // Handshake then goes on, also with empty input. What it didn't take remains in `*in` and is to
+  // be kept for that call. TakeSignatureRequest: once. FinishSignature: empty, or one that is too
+  // long, means that it failed, and so does the next Handshake then, with an alert.
+  // REQUIRES: the last Handshake was kWantSignature.
+  SignatureRequest TakeSignatureRequest();
+  void FinishSignature(std::span<const uint8_t> signature);
 
   // Open decrypts `in` and appends the plaintext to `plain`. kNeedMore is the ordinary result: all
   // of `in` was taken. kClosed: close_notify; what came before it is in `plain`, what follows is
@@ -91,8 +104,11 @@ class Engine {
   const std::string& error() const { return error_; }
 
  private:
-  friend struct EngineBio;  // The BIO that reads from in_ and writes to out_.
+  friend struct EngineBio;     // The BIO that reads from in_ and writes to out_.
+  friend struct EngineSigner;  // How the library asks for a signature.
+  struct Deferral;             // Of the signature, while the handshake lasts.
 
+  bool signature_wanted() const;
   Status Judge(int result);  // What a result of the library means.
   void FlushQueued();        // Writes what the library holds back until there is data.
   void EndCall();            // Forgets the caller's memory.
@@ -101,8 +117,9 @@ class Engine {
                         SSL* ssl, void* engine);
 
   bssl::UniquePtr<SSL> ssl_;
-  std::span<const uint8_t> in_;  // Set during a call only.
-  Room* out_ = nullptr;          // Likewise.
+  std::unique_ptr<Deferral> deferral_;  // Null where the Context defers none.
+  std::span<const uint8_t> in_;         // Set during a call only.
+  Room* out_ = nullptr;                 // Likewise.
   bool handshake_done_ = false;
   bool close_sent_ = false;
   bool message_seen_ = false;  // This call read a handshake message, such as KeyUpdate.

@@ -46,6 +46,10 @@ constexpr Option kOptions[] = {
      &Config::io_engine, 0, 0, kIoEngines},
     {"workers", "COUNT", "Threads that serve connections; 0 is one a CPU.", kCount,
      &Config::workers, 0, 1024},
+    {"signers", "COUNT",
+     "Threads that make the RSA signatures of TLS handshakes, while workers serve sessions; 0 is "
+     "half the CPUs, -1 is none: the workers sign. Other kinds of keys need none.",
+     kCount, &Config::signers, -1, 1024},
     {"admin", "ADDRESS", "HTTP for operators: /healthz and /metrics. Empty turns it off.",
      kAdminAddress, &Config::admin},
     {"allow_cleartext_password", "",

@@ -25,7 +25,7 @@ void Session::Receive(Side from, MutableBytes bytes, Outboxes* out) {
   SALLYPORT_CHECK(bytes.size() <= kReceiveBytesMax);
   again_ = false;
   if (phase_ == Phase::kCommand && login_ != nullptr) login_.reset();
-  if (from == Side::kClient && tls_ != nullptr) {
+  if (from == Side::kClient && tls_ != nullptr && !signs()) {
     bytes = tls_->handshake_done() ? Decrypt(bytes, out) : ContinueTlsHandshake(bytes, out);
   }
   Process(from, bytes, out);
@@ -40,9 +40,30 @@ void Session::Continue(Outboxes* out) {
   Finish(out);
 }
 
+tls::SignatureRequest Session::TakeSignatureRequest() {
+  SALLYPORT_CHECK(signature_wanted());
+  signature_ = Signature::kAwaited;
+  return tls_->TakeSignatureRequest();
+}
+
+void Session::Signed(Bytes signature, Outboxes* out) {
+  SALLYPORT_CHECK(awaits_signature() && !again());
+  again_ = false;
+  signature_ = Signature::kNone;
+  tls_->FinishSignature(signature);
+  // Neither this nor what was held can end the handshake: the client's Finished needs the
+  // signature.
+  ContinueTlsHandshake({}, out);
+  Process(Side::kClient, {}, out);
+  Finish(out);
+}
+
 bool Session::wants_read(Side side) const {
   if (!accepts(side)) return false;
   if (login_ == nullptr) return true;
+  // A client that waits for its server's part of the handshake has nothing to say; that it left is
+  // worth knowing. One that does say something is read no further.
+  if (side == Side::kClient && signs()) return login_->held[side].empty();
   // Room for a receive, and for the TLS record that its first bytes end.
   return login_->held[side].size() + kReceiveBytesMax + tls::Engine::kRecordPlaintextMax <=
          kHeldBytesMax;
@@ -82,6 +103,7 @@ bool Session::ProcessSome(Side from, MutableBytes* bytes, Outboxes* out) {
     if (client_finished() || phase_ == Phase::kGreeting) return false;
     if (phase_ == Phase::kCommand) return RelayCommands(bytes, out);
     if (phase_ == Phase::kTlsHandshake) {
+      if (signs()) return false;
       *bytes = ContinueTlsHandshake(*bytes, out);
       return true;
     }
@@ -156,6 +178,7 @@ bool Session::watches_commands() const {
   return !compressed_ && (tls_ != nullptr || server_secure_);
 }
 
+// Returns what is behind the handshake, decrypted, or has to wait for the signature.
 MutableBytes Session::ContinueTlsHandshake(MutableBytes bytes, Outboxes* out) {
   Outbox& client = (*out)[Side::kClient];
   const size_t begin = client.room.used;
@@ -165,6 +188,9 @@ MutableBytes Session::ContinueTlsHandshake(MutableBytes bytes, Outboxes* out) {
   switch (status) {
     case tls::Engine::Status::kNeedMore:
       return {};
+    case tls::Engine::Status::kWantSignature:
+      signature_ = Signature::kWanted;
+      return bytes.last(in.size());
     case tls::Engine::Status::kOk:
       summary_.tls = tls_->parameters();
       phase_ = Phase::kHandshakeResponse;

@@ -98,6 +98,17 @@ class Session {
   bool again() const { return again_ && !closed(); }
   void Continue(Outboxes* out);
 
+  // signature_wanted: the TLS handshake stands still until somebody, on whatever thread, has made
+  // the signature of TakeSignatureRequest, and gives it to Signed (empty: he failed, and so does
+  // the handshake). awaits_signature: it was taken and is still of use; both are false once the
+  // client is done with. What arrives meanwhile is held. Other calls may come between.
+  // REQUIRES: TakeSignatureRequest: signature_wanted(). Signed: awaits_signature(); !again(); empty
+  // outboxes.
+  bool signature_wanted() const { return signs() && signature_ == Signature::kWanted; }
+  bool awaits_signature() const { return signs() && signature_ == Signature::kAwaited; }
+  tls::SignatureRequest TakeSignatureRequest();
+  void Signed(packet::Bytes signature, Outboxes* out);
+
   // accepts: whether Receive may still be called for that side; if not, its bytes are nobody's.
   bool accepts(Side side) const {
     return !closed() && !ended_[side] && !(side == Side::kClient && client_finished());
@@ -129,6 +140,7 @@ class Session {
   const SessionSummary& summary() const { return summary_; }
 
  private:
+  enum class Signature : uint8_t { kNone, kWanted, kAwaited };
   struct Login;  // What only the connection phase needs; gone in the command phase.
 
   // --- Bytes (session.cc).
@@ -145,6 +157,7 @@ class Session {
   void SetReason(CloseReason reason);
   bool watches_commands() const;
   bool GoesOnWithLogIn(packet::Bytes bytes);
+  bool signs() const { return phase_ == Phase::kTlsHandshake && signature_ != Signature::kNone; }
 
   // --- Packets of the connection phase (login.cc).
   void OnPacket(Side from, packet::MutableBytes packet, Outboxes* out);
@@ -170,6 +183,7 @@ class Session {
   const SessionOptions& options_;
   Phase phase_ = Phase::kGreeting;
   CloseReason reason_ = CloseReason::kNone;
+  Signature signature_ = Signature::kNone;
   bool again_ = false;
   bool login_forwarded_ = false;  // The server has a HandshakeResponse41, the client's or ours.
   bool server_waits_ = false;     // The server's last packet asks for an answer.

@@ -142,6 +142,7 @@ constexpr Precedence kPrecedence[] = {
     {"tls_key", "'f.key'", "f.key", "g.key"},
     {"io_engine", "'epoll'", "epoll", "io_uring"},
     {"workers", "2", "2", "3"},
+    {"signers", "2", "2", "-1"},
     {"admin", "':1'", ":1", ""},
     {"allow_cleartext_password", "true", "true", "false"},
     {"core_dumps", "true", "true", "false"},

@@ -57,6 +57,7 @@ const FlagCase kFlagCases[] = {
     {{"--core_dumps=maybe"}, "--core_dumps: \"maybe\" is neither true nor false"},
     {{"--workers=many"}, "--workers: \"many\" is not a whole number"},
     {{"--workers", "-1"}, "--workers: \"-1\" is not between 0 and 1024"},
+    {{"--signers", "-2"}, "--signers: \"-2\" is not between -1 and 1024"},
     {{"--workers=1.5"}, "--workers: \"1.5\" is not a whole number"},
     {{"--workers="}, "--workers: \"\" is not a whole number"},
     {{"--workers=99999999999999999999"},

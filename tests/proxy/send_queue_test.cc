@@ -14,9 +14,7 @@ namespace {
 
 using tests::HeapWatch;
 
-iovec Part(std::string_view text) {
-  return {const_cast<char*>(text.data()), text.size()};
-}
+iovec Part(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
 
 std::string Front(const SendQueue& queue) {
   return std::string(queue.front().begin(), queue.front().end());

@@ -68,9 +68,8 @@ TEST(TimerWheel, ALongSleepMissesNothing) {
       EXPECT_LE(timer->deadline_ms, now);
       ++fired;
     }
-    const auto due = std::ranges::count_if(timers, [&](const Timer& timer) {
-      return timer.deadline_ms + TimerWheel::kTickMs <= now;
-    });
+    const auto due = std::ranges::count_if(
+        timers, [&](const Timer& timer) { return timer.deadline_ms + TimerWheel::kTickMs <= now; });
     EXPECT_GE(fired, static_cast<size_t>(due));
     EXPECT_EQ(wheel.Expired(now), nullptr);
   }
@@ -189,7 +188,7 @@ TEST(TimerWheel, WakeUpsAtAnyTimeDisturbNothing) {
     std::vector<Timer> timers(20);
     for (Timer& timer : timers) wheel.Set(&timer, kStart + random() % (3 * kTurn));
     size_t fired = 0;
-    for (uint64_t now = kStart; fired < timers.size(); ) {
+    for (uint64_t now = kStart; fired < timers.size();) {
       ASSERT_LE(now, kStart + 4 * kTurn);
       while (const Timer* timer = wheel.Expired(now)) {
         ExpectInTime(*timer, now);

@@ -18,13 +18,22 @@
 namespace sallyport::tests {
 namespace {
 
-const tls::Context& TestContext() {
-  static const tls::Context* const context = [] {
-    const std::string& key = TestKeyPem(KeyType::kP256);
-    const std::string certificate = MakeCertificatePem(key, {});
-    return tls::Context::Create({certificate, key, kTestNow}).value().release();
-  }();
-  return *context;
+const tls::Context* MakeContext(KeyType type) {
+  const std::string& key = TestKeyPem(type);
+  const std::string certificate = MakeCertificatePem(key, {});
+  return tls::Context::Create({certificate, key, kTestNow, /*defer_signatures=*/true})
+      .value()
+      .release();
+}
+
+const tls::Context* EcdsaContext() {
+  static const tls::Context* const context = MakeContext(KeyType::kP256);
+  return context;
+}
+
+const tls::Context* RsaContext() {
+  static const tls::Context* const context = MakeContext(KeyType::kRsa2048);
+  return context;
 }
 
 const tls::PasswordKey& TestPasswordKey() {
@@ -74,7 +83,7 @@ std::string_view ToText(Way way) {
 }
 
 Conversation::Conversation(const Links& links, Way way) : links_(links), way_(way) {
-  options_.tls = links.tls_offered ? &TestContext() : nullptr;
+  if (links.tls_offered) options_.tls = links.rsa_certificate ? RsaContext() : EcdsaContext();
   options_.tls_required = links.tls_required;
   options_.auth.allow_cleartext_password = links.allow_cleartext_password;
   options_.auth.password_key = links.own_key ? &TestPasswordKey() : nullptr;
@@ -145,6 +154,25 @@ void Conversation::FinishTls() {
     Say(Side::kClient, std::exchange(tls_reply_, {}));
   }
   if (!tls_reply_.empty()) Say(Side::kClient, std::exchange(tls_reply_, {}));
+}
+
+void Conversation::SignatureComes() {
+  Flush();
+  if (!failed_ && !signature_request_) return Fail("nobody asked for a signature");
+  if (!failed_) GiveSignature(signature_request_->Sign());
+}
+
+void Conversation::SignatureFails() {
+  Flush();
+  if (!failed_ && !signature_request_) return Fail("nobody asked for a signature");
+  GiveSignature({});
+}
+
+void Conversation::GiveSignature(packet::Bytes signature) {
+  signature_request_.reset();
+  if (!session_->awaits_signature()) return;
+  Call([&] { session_->Signed(signature, &Bench()); });
+  Settle();
 }
 
 void Conversation::ClientClosesTls() {
@@ -233,6 +261,10 @@ void Conversation::Settle() {
   for (int i = 0; session_->again(); ++i) {
     if (i > 10000) return Fail("the session never has enough of Continue");
     Call([&] { session_->Continue(&Bench()); });
+  }
+  if (session_->signature_wanted()) {
+    signature_request_.emplace(session_->TakeSignatureRequest());
+    if (!links_.late_signatures) GiveSignature(signature_request_->Sign());
   }
   if (session_->client_finished()) end_seen_[Side::kClient] = true;
   if (session_->closed()) end_seen_[Side::kServer] = true;

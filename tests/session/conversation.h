@@ -21,6 +21,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -29,6 +30,7 @@
 #include "proxy/session/session.h"
 #include "tests/session/packets.h"
 #include "tests/support/tls_client.h"
+#include "tls/signature.h"
 
 namespace sallyport::tests {
 
@@ -51,6 +53,8 @@ struct Links {
   bool tls_required = false;
   bool unix_server = false;
   bool allow_cleartext_password = false;
+  bool rsa_certificate = false;  // Its signatures are made elsewhere,
+  bool late_signatures = false;  // and come when the script says so; else at once.
   bool own_key = true;  // The proxy has an RSA key for plaintext clients of a unix-socket server.
   // What must not go to a server over plaintext TCP. Empty: nothing is looked for.
   std::string_view secret = kPassword;
@@ -79,6 +83,11 @@ class Conversation {
   void ClientStartsTls(uint16_t version_max = kTls13);
   void FinishTls();
   void ClientUpdatesKeys(bool answer);
+  // With late_signatures: the one that was asked for arrives, or word that it failed; also where
+  // the session needs it no more.
+  void SignatureComes();
+  void SignatureFails();
+  bool signature_under_way() const { return signature_request_.has_value(); }
   // --- How they leave.
   void ClientClosesTls();  // close_notify, without FIN.
   void Ends(Side side);    // FIN.
@@ -126,6 +135,7 @@ class Conversation {
   size_t PieceSize(size_t left, size_t whole);
   void Receive(Side side, std::string_view bytes);
   void Settle();
+  void GiveSignature(packet::Bytes signature);
   // Runs `call` on the session and takes what it made out, as a worker would.
   void Call(const std::function<void()>& call);
   void CopyOut(bool secret, std::vector<std::pair<Side, std::string>>* pieces);
@@ -153,6 +163,7 @@ class Conversation {
   bool asked_for_tls_ = false;
   std::unique_ptr<TlsClient> tls_;
   std::string tls_reply_;  // What the TLS client wants sent and didn't send.
+  std::optional<tls::SignatureRequest> signature_request_;
   bool close_notify_seen_ = false;
   std::string tls_error_;
   bool failed_ = false;

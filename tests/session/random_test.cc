@@ -95,6 +95,8 @@ class HostileRun {
             .tls_required = dice_.OneIn(8),
             .unix_server = dice_.OneIn(3),
             .allow_cleartext_password = dice_.OneIn(3),
+            .rsa_certificate = dice_.OneIn(4),
+            .late_signatures = dice_.OneIn(2),
             .own_key = !dice_.OneIn(4),
             .secret = ""},
            dice_.Of<Way>({Way::kWhole, Way::kPackets, Way::kPieces, Way::kSlowOutput})) {}
@@ -137,6 +139,9 @@ class HostileRun {
         return c_.ServerBytes(dice_.Bytes(100));
       case 3:
         return StartTls();
+      case 4:
+      case 5:
+        return SignatureComes();
       default:
         return dice_.OneIn(2) ? ServerSpeaks() : ClientSpeaks();
     }
@@ -167,8 +172,17 @@ class HostileRun {
     c_.Arrived(Side::kServer);
     if (c_.session().phase() != Phase::kTlsHandshake) return;
     c_.ClientStartsTls(dice_.OneIn(3) ? kTls12 : kTls13);
-    if (!dice_.OneIn(10)) c_.FinishTls();
+    c_.Arrived(Side::kClient);  // Else the hello may not have left.
+    if (dice_.OneIn(2)) SignatureComes();
+    if (!c_.signature_under_way() && c_.session().accepts(Side::kClient) && !dice_.OneIn(10)) {
+      c_.FinishTls();
+    }
     client_id_ = 2;
+  }
+
+  void SignatureComes() {
+    if (!c_.signature_under_way()) return;
+    dice_.OneIn(4) ? c_.SignatureFails() : c_.SignatureComes();
   }
 
   void ServerSpeaks() {

@@ -45,11 +45,14 @@ Bytes Pattern(size_t size) {
   return bytes;
 }
 
-std::unique_ptr<Context> MakeContext(tests::KeyType type) {
+std::unique_ptr<Context> MakeContext(tests::KeyType type, bool defer_signatures) {
   const std::string& key = tests::TestKeyPem(type);
   const std::string certificate = tests::MakeCertificatePem(key, {});
-  absl::StatusOr<std::unique_ptr<Context>> context = Context::Create(
-      {.certificate_pem = certificate, .private_key_pem = key, .now = tests::kTestNow});
+  absl::StatusOr<std::unique_ptr<Context>> context =
+      Context::Create({.certificate_pem = certificate,
+                       .private_key_pem = key,
+                       .now = tests::kTestNow,
+                       .defer_signatures = defer_signatures});
   if (!context.ok()) {
     std::fprintf(stderr, "%s\n", context.status().ToString().c_str());
     std::abort();
@@ -95,6 +98,12 @@ void Server::Close(Bytes* out) {
   ExpectNoLibraryErrors();
 }
 
+void Server::Sign() {
+  engine_.FinishSignature(engine_.TakeSignatureRequest().Sign());
+  ExpectNoLibraryErrors();
+  ++signatures_;
+}
+
 bool Shake(Server* server, TlsClient* client, size_t piece) {
   Bytes to_server;
   Bytes to_client;
@@ -106,6 +115,10 @@ bool Shake(Server* server, TlsClient* client, size_t piece) {
     Bytes to_server_now = TakePiece(&to_server, piece);
     if (!to_server_now.empty() && server_status == Engine::Status::kNeedMore) {
       server_status = server->Handshake(&to_server_now, &to_client);
+      if (server_status == Engine::Status::kWantSignature) {
+        server->Sign();
+        server_status = server->Handshake(&to_server_now, &to_client);
+      }
       EXPECT_TRUE(to_server_now.empty()) << "bytes behind Finished that nobody sent";
     }
     const Bytes to_client_now = TakePiece(&to_client, piece);

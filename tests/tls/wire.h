@@ -28,7 +28,8 @@ Bytes ToBytes(std::string_view text);
 Bytes Pattern(size_t size);  // Bytes that show when a part is lost or twice there.
 
 // MakeContext makes a Context with a self-signed certificate of the (cached) key of that type.
-std::unique_ptr<Context> MakeContext(tests::KeyType type = tests::KeyType::kP256);
+std::unique_ptr<Context> MakeContext(tests::KeyType type = tests::KeyType::kP256,
+                                     bool defer_signatures = false);
 
 // Server is an Engine with vectors for spans. Each call expects BoringSSL's error queue clean
 // after.
@@ -41,14 +42,19 @@ class Server {
   Engine::Status Open(std::span<const uint8_t> in, Bytes* plain, Bytes* out);
   Engine::Status Seal(std::span<const uint8_t> plain, Bytes* out);
   void Close(Bytes* out);
+  // Sign makes the signature that Handshake wanted, and counts.
+  void Sign();
+  int signatures() const { return signatures_; }
   Engine& engine() { return engine_; }
 
  private:
   Engine engine_;
+  int signatures_ = 0;
 };
 
 // Shake drives a handshake to its end and hands the tickets to the client; bytes go either way in
-// pieces of at most `piece`. False when an end failed; then both have seen each other's last words.
+// pieces of at most `piece`; a signature is made when it is wanted. False when an end failed; then
+// both have seen each other's last words.
 bool Shake(Server* server, TlsClient* client, size_t piece = kAtOnce);
 
 // Pair is a finished handshake, on which a test goes on. Aborts where it doesn't finish.
