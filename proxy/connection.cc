@@ -47,7 +47,7 @@ void Connection::ConnectToServer() {
   if (fd < 0) return RefuseUnreachable(-fd);
   link.fd = fd;
   link.connect_in_flight = true;
-  ring().Tune(fd, service().tuning);
+  ring().Tune(fd, server.tuning);
   ring().Connect(fd, &server.address, Tag(Verb::kConnect, Side::kServer));
 }
 

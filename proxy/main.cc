@@ -113,10 +113,12 @@ int Serve(const CommandLine& command_line) {
 
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<const Stats*> stats;
+  const std::vector<int> cpus = config.pin_workers ? AllowedCpus() : std::vector<int>();
   for (int index = 0; index < workers_wanted; ++index) {
     auto worker = std::make_unique<Worker>(&foundation.service, index, make_ring(),
                                            std::move(fds[static_cast<size_t>(index)]));
-    const absl::Status started = worker->Start();
+    const absl::Status started =
+        worker->Start(cpus.empty() ? -1 : cpus[static_cast<size_t>(index) % cpus.size()]);
     if (!started.ok()) {
       for (const auto& earlier : workers) earlier->Stop();
       for (const auto& earlier : workers) earlier->Join();

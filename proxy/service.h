@@ -18,12 +18,13 @@ namespace sallyport {
 struct ServerAddress {
   Address address;
   std::string text;  // As errors and logs name it: "127.0.0.1:3306", "unix:/run/mysqld.sock".
+  SocketTuning tuning{};
 };
 
 struct Service {
   SessionOptions session;
   std::vector<ServerAddress> servers;  // Tried in this order.
-  SocketTuning tuning;
+  SocketTuning tuning;                 // Of clients' connections.
   uint32_t max_connections = 0;
   uint32_t connect_timeout_ms = 0;
   uint32_t handshake_timeout_ms = 0;

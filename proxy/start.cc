@@ -1,5 +1,6 @@
 #include "proxy/start.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,8 +89,25 @@ bool LoadTls(const Config& config, Foundation* out, StartError* error) {
   return true;
 }
 
+namespace {
+
+SocketTuning ServerTuning(const Config& config, const SocketTuning& of_all,
+                          const Address& address) {
+  SocketTuning tuning = of_all;
+  const std::string& wanted = config.server_congestion_control;
+  if (wanted != "auto" && wanted != "system") tuning.congestion_control = wanted;
+  if (wanted == "auto" && address.is_near()) tuning.congestion_control = "cubic";
+  return tuning;
+}
+
+}  // namespace
+
 bool MakeService(const Config& config, Foundation* out, StartError* error) {
   Service& service = out->service;
+  service.tuning.keepalive_idle_s = static_cast<int>(config.keepalive_idle_s);
+  service.tuning.keepalive_interval_s = static_cast<int>(config.keepalive_interval_s);
+  service.tuning.keepalive_count = static_cast<int>(config.keepalive_count);
+  service.tuning.user_timeout_ms = static_cast<int>(config.user_timeout_ms);
   bool any_unix = false;
   for (const std::string& text : config.server) {
     const absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(text);
@@ -98,7 +116,8 @@ bool MakeService(const Config& config, Foundation* out, StartError* error) {
                   absl::IsInvalidArgument(addresses.status()), error);
     }
     for (const Address& address : *addresses) {
-      service.servers.push_back({address, address.ToString()});
+      service.servers.push_back(
+          {address, address.ToString(), ServerTuning(config, service.tuning, address)});
       any_unix = any_unix || address.is_unix();
     }
   }
@@ -111,10 +130,6 @@ bool MakeService(const Config& config, Foundation* out, StartError* error) {
   service.session.tls_required = config.tls_mode == TlsMode::kRequired;
   service.session.auth.allow_cleartext_password = config.allow_cleartext_password;
   service.session.auth.password_key = out->password_key.get();
-  service.tuning.keepalive_idle_s = static_cast<int>(config.keepalive_idle_s);
-  service.tuning.keepalive_interval_s = static_cast<int>(config.keepalive_interval_s);
-  service.tuning.keepalive_count = static_cast<int>(config.keepalive_count);
-  service.tuning.user_timeout_ms = static_cast<int>(config.user_timeout_ms);
   service.max_connections = config.max_connections;
   service.connect_timeout_ms = config.connect_timeout_ms;
   service.handshake_timeout_ms = config.handshake_timeout_ms;
@@ -130,8 +145,19 @@ void StartSigners(const Config& config, Foundation* out) {
   out->service.signers = out->signers.get();
 }
 
+std::vector<int> AllowedCpus() {
+  cpu_set_t set;
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cpus;  // More than CPU_SETSIZE.
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
 bool ChooseRing(const Config& config, RingFactory* out, std::string* name, StartError* error) {
-  *out = MakeEpollRing;
+  const RingOptions options = {.spin_us = config.spin_us};
+  *out = [options] { return MakeEpollRing(options); };
   *name = "epoll";
   if (config.io_engine == IoEngine::kEpoll) return true;
   const absl::Status probe = ProbeIoUring();
@@ -142,7 +168,7 @@ bool ChooseRing(const Config& config, RingFactory* out, std::string* name, Start
     LogWarning(Line("io_uring can't be used, epoll serves instead").Add("why", Message(probe)));
     return true;
   }
-  *out = MakeUringRing;
+  *out = [options] { return MakeUringRing(options); };
   *name = "io_uring";
   return true;
 }

@@ -46,6 +46,9 @@ bool MakeService(const Config& config, Foundation* out, StartError* error);
 // wanted. REQUIRES: LoadTls succeeded; the signals of this process are blocked.
 void StartSigners(const Config& config, Foundation* out);
 
+// AllowedCpus lists the CPUs that this process may run on; empty when the kernel doesn't tell.
+std::vector<int> AllowedCpus();
+
 // ChooseRing says which engine to use; with io_engine=auto, where io_uring is refused, it logs why.
 using RingFactory = std::function<std::unique_ptr<Ring>()>;
 bool ChooseRing(const Config& config, RingFactory* out, std::string* name, StartError* error);

@@ -28,8 +28,9 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Start begins the thread and returns once its ring stands or failed to.
-  absl::Status Start();
+  // Start begins the thread and returns once its ring stands or failed to. cpu: the one that the
+  // thread is bound to, where the kernel lets it; negative: any.
+  absl::Status Start(int cpu = -1);
   // Join waits for the thread's end; ended says whether it would return at once.
   void Join();
   bool ended() const { return ended_.load(std::memory_order_acquire); }

@@ -17,6 +17,8 @@ using enum OptionKind;
 // In the order of the enums: a choice is stored as its place.
 constexpr std::string_view kTlsModes[] = {"preferred", "required", "disabled"};
 constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
+constexpr std::string_view kCongestionControls[] = {"auto", "system", "cubic",
+                                                    "reno", "dctcp",  "bbr"};
 constexpr std::string_view kLogLevels[] = {"debug", "info", "warning", "error"};
 
 constexpr int64_t kSecond = 1000;
@@ -46,6 +48,11 @@ constexpr Option kOptions[] = {
      &Config::io_engine, 0, 0, kIoEngines},
     {"workers", "COUNT", "Threads that serve connections; 0 is one a CPU.", kCount,
      &Config::workers, 0, 1024},
+    {"pin_workers", "", "Bind each worker to a CPU of those that the process may use.", kBool,
+     &Config::pin_workers},
+    {"spin_us", "MICROSECONDS",
+     "How long a worker may look for work before it sleeps, where that pays; 0 is never.", kCount,
+     &Config::spin_us, 0, 1000},
     {"signers", "COUNT",
      "Threads that make the RSA signatures of TLS handshakes, while workers serve sessions; 0 is "
      "half the CPUs, -1 is none: the workers sign. Other kinds of keys need none.",
@@ -77,6 +84,10 @@ constexpr Option kOptions[] = {
      1, 32767},
     {"keepalive_count", "COUNT", "Probes without an answer before the peer counts as gone.", kCount,
      &Config::keepalive_count, 1, 127},
+    {"server_congestion_control", "NAME",
+     "TCP's congestion control towards servers. auto: cubic for those in loopback and private "
+     "networks, else as system. system: the kernel's setting.",
+     kChoice, &Config::server_congestion_control, 0, 0, kCongestionControls},
     {"user_timeout", "SECONDS",
      "How long sent bytes may stay unacknowledged (TCP_USER_TIMEOUT); 0 is the kernel's own rule.",
      kSeconds, &Config::user_timeout_ms, 0, kDay},

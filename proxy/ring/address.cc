@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
@@ -126,6 +127,38 @@ int Address::port() const {
     return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_port);
   }
   return 0;
+}
+
+namespace {
+
+bool IsNear(uint32_t v4) {
+  struct Network {
+    uint32_t prefix, mask;
+  };
+  constexpr Network kNetworks[] = {{0x7F000000, 0xFF000000},   // 127.0.0.0/8
+                                   {0x0A000000, 0xFF000000},   // 10.0.0.0/8
+                                   {0xAC100000, 0xFFF00000},   // 172.16.0.0/12
+                                   {0xC0A80000, 0xFFFF0000},   // 192.168.0.0/16
+                                   {0xA9FE0000, 0xFFFF0000}};  // 169.254.0.0/16
+  return std::any_of(std::begin(kNetworks), std::end(kNetworks),
+                     [v4](Network network) { return (v4 & network.mask) == network.prefix; });
+}
+
+}  // namespace
+
+bool Address::is_near() const {
+  if (family() == AF_INET) {
+    return IsNear(ntohl(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr.s_addr));
+  }
+  if (family() != AF_INET6) return is_unix();
+  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+    uint32_t v4;
+    memcpy(&v4, v6.s6_addr + 12, sizeof(v4));
+    return IsNear(ntohl(v4));
+  }
+  const bool unique_local = (v6.s6_addr[0] & 0xFE) == 0xFC;  // fc00::/7
+  return IN6_IS_ADDR_LOOPBACK(&v6) || IN6_IS_ADDR_LINKLOCAL(&v6) || unique_local;
 }
 
 std::string Address::ToString() const {

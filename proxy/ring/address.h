@@ -23,6 +23,9 @@ class Address {
   int family() const { return storage_.ss_family; }
   bool is_unix() const { return family() == AF_UNIX; }
   int port() const;  // 0 for a unix socket.
+  // is_near: of this machine or of a private network (loopback, RFC 1918, RFC 4193, link-local),
+  // or a unix socket.
+  bool is_near() const;
 
   // ToString: "127.0.0.1:3306", "[::1]:3306", "unix:/run/mysqld/mysqld.sock", "unix:@abstract",
   // "unix:" (unnamed), "-" (no address).

@@ -119,9 +119,9 @@ void SocketRing::Close(int fd, bool reset) {
 
 std::span<const Completion> SocketRing::Wait(uint64_t deadline_ms) {
   std::span<const Completion> batch;
-  if (deadline_ms <= now_ms_ || !spin_.learns(last_batch_)) {
+  if (deadline_ms <= now_ms_ || !spin_.learns()) {
     batch = WaitOnce(deadline_ms);
-  } else if (spin_.wanted(last_batch_)) {
+  } else if (spin_.wanted()) {
     batch = Look();
     if (batch.empty()) batch = WaitOnce(deadline_ms);
   } else {
@@ -129,7 +129,7 @@ std::span<const Completion> SocketRing::Wait(uint64_t deadline_ms) {
     batch = WaitOnce(deadline_ms);
     if (!batch.empty()) spin_.Blocked(ClockNanoseconds() - begin);
   }
-  last_batch_ = batch.size();
+  for (const Completion& completion : batch) spin_.Saw(completion.tag.slot);
   return batch;
 }
 

@@ -43,7 +43,6 @@ class SocketRing : public Ring {
   std::span<const Completion> Look();
 
   Spin spin_;
-  size_t last_batch_ = 0;
   uint64_t now_ms_ = 0;
 };
 

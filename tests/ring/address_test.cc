@@ -195,5 +195,18 @@ TEST_F(ListenTest, ReplacesNoAbstractSocket) {
             "unix:@sallyport_listen_test: bind: Address already in use");
 }
 
+TEST(Address, KnowsWhatIsNear) {
+  for (const char* near :
+       {"127.0.0.1:1", "127.9.9.9:1", "10.0.0.1:1", "172.16.0.1:1", "172.31.255.255:1",
+        "192.168.1.1:1", "169.254.1.1:1", "[::1]:1", "[fd00::1]:1", "[fe80::1]:1",
+        "[::ffff:10.0.0.1]:1", "unix:/run/mysqld.sock"}) {
+    EXPECT_TRUE(ResolveAddress(near).value()[0].is_near()) << near;
+  }
+  for (const char* far : {"128.0.0.1:1", "11.0.0.1:1", "172.15.255.255:1", "172.32.0.1:1",
+                          "192.169.0.1:1", "8.8.8.8:1", "[2001:db8::1]:1", "[::ffff:8.8.8.8]:1"}) {
+    EXPECT_FALSE(ResolveAddress(far).value()[0].is_near()) << far;
+  }
+}
+
 }  // namespace
 }  // namespace sallyport
