@@ -43,6 +43,7 @@ Worker::Worker(const Service* service, int index, std::unique_ptr<Ring> ring,
 
 Worker::~Worker() {
   SALLYPORT_CHECK(!thread_.joinable());
+  if (ring_ != nullptr) End();
   for (const int fd : listen_fds_) close(fd);
   close(wake_fd_);
 }
@@ -51,10 +52,10 @@ absl::Status Worker::Start() {
   std::promise<absl::Status> started;
   std::future<absl::Status> status = started.get_future();
   thread_ = std::thread([this, started = std::move(started)]() mutable {
-    const absl::Status ring_status = ring_->Start();
+    const absl::Status ring_status = Begin();
     started.set_value(ring_status);
-    if (ring_status.ok()) Run();
-    ring_.reset();  // On the thread that it belongs to.
+    while (ring_status.ok() && !quiet()) Turn();
+    End();
     ended_.store(true, std::memory_order_release);
   });
   absl::Status result = status.get();
@@ -71,7 +72,9 @@ void Worker::Request(Order order) {
   (void)!write(wake_fd_, &one, sizeof(one));
 }
 
-void Worker::Run() {
+absl::Status Worker::Begin() {
+  const absl::Status status = ring_->Start();
+  if (!status.ok()) return status;
   timers_ = std::make_unique<TimerWheel>(ring_->now_ms());
   bench_.ring = ring_.get();
   bench_.timers = timers_.get();
@@ -80,7 +83,13 @@ void Worker::Run() {
   bench_.receive_room = {receive_room_.get(), kReceiveBytesMax};
   ring_->Poll(wake_fd_, POLLIN, kWakeTag);
   for (uint32_t listener = 0; listener < listen_fds_.size(); ++listener) ArmAccept(listener);
-  while (!quiet()) Turn();
+  return absl::OkStatus();
+}
+
+// On the thread that the ring belongs to.
+void Worker::End() {
+  bench_.pipes.Clear(ring_.get());
+  ring_.reset();
 }
 
 // Established connections first: what is in the batch, then bulk, then time, then TLS handshakes.

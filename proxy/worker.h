@@ -24,11 +24,17 @@ class Worker {
   // here on. index tells workers apart, in connection ids too.
   Worker(const Service* service, int index, std::unique_ptr<Ring> ring,
          std::vector<int> listen_fds);
-  ~Worker();  // REQUIRES: Join returned, or Start never succeeded.
+  ~Worker();  // REQUIRES: Join returned, or Start never succeeded; or quiet().
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Start begins the thread and returns once its ring stands or failed to.
+  // The loop, for a thread that drives it itself (a simulation does): Begin starts the ring on the
+  // calling thread and begins to listen; then Turn, as often as it likes, until quiet.
+  absl::Status Begin();
+  void Turn();
+  bool quiet() const;
+
+  // Start does so on a thread of the worker's own. It returns once the ring stands or failed to.
   absl::Status Start();
   // Join waits for the thread's end; ended says whether it would return at once.
   void Join();
@@ -49,8 +55,7 @@ class Worker {
   };
 
   void Request(Order order);
-  void Run();
-  void Turn();
+  void End();
   void StepHandshakes();
   void Dispatch(const Completion& completion);
   void OnAccept(const Completion& completion);
@@ -60,7 +65,6 @@ class Worker {
   void FreeFinished();
   void ObeyOrder();
   void StopListening();
-  bool quiet() const;
 
   const Service* const service_;
   const int index_;
