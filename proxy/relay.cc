@@ -57,6 +57,8 @@ void Connection::OnReadPoll(Side side) {
   size_t moved = 0;
   int32_t last = -EAGAIN;
   for (int i = 0; i < kDrainsPerTurnMax && WantsRead(side); ++i) {
+    // Take arms it where bulk was over before this Poll completed; what it takes comes first.
+    if (link.recv_in_flight) break;
     last = ReadBulkOnce(side);
     if (closing_) return;
     if (last <= 0) break;
