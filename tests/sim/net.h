@@ -49,7 +49,8 @@ struct Stream {
 struct Tap {
   enum class Mode { kUndecided, kRecords, kClear };
   Mode mode = Mode::kUndecided;
-  std::string head;        // Of a TLS record, as far as it is known.
+  std::string head;        // Of a TLS record or the greeting, as far as it is known.
+  uint64_t clear = 0;      // Bytes before the proxy had the SSLRequest.
   size_t record_left = 0;  // Of that record.
   std::string tail;        // The last bytes that went to a server.
 };

@@ -55,7 +55,6 @@ void Peer::Pull() {
     const std::string bytes(stream.front().substr(0, size));
     stream.Consume(size);
     ++host_.progress;
-    if (getenv("DBG")) { fprintf(stderr,"DBG %p %s got %zu:", (void*)this, wire_->to_server?"server":"client", bytes.size()); for (size_t i=0;i<bytes.size()&&i<60;++i) fprintf(stderr," %02x",(unsigned char)bytes[i]); fprintf(stderr,"\n"); }
     if (LeavesNow()) return Leave();
     OnBytes(bytes);
   } else if (wire_->reset_to_peer) {
@@ -69,7 +68,6 @@ void Peer::Pull() {
 }
 
 void Peer::Send(std::string_view bytes) {
-  if (getenv("DBG")) { fprintf(stderr,"DBG %p %s send %zu:", (void*)this, wire_->to_server?"server":"client", bytes.size()); for (size_t i=0;i<bytes.size()&&i<60;++i) fprintf(stderr," %02x",(unsigned char)bytes[i]); fprintf(stderr,"\n"); }
   if (gone_ || mute_) return;
   const bool leaves = LeavesNow();
   // Cut, but not where a close_notify follows: in the middle of a record that is none.

@@ -11,6 +11,7 @@
 #include "proxy/limits.h"
 #include "proxy/pipe_pool.h"
 #include "tests/sim/failure.h"
+#include "tests/sim/tap.h"
 
 namespace sallyport::sim {
 namespace {
@@ -233,7 +234,12 @@ std::span<const Completion> SimRing::Wait(uint64_t deadline_ms) {
   // No handshake step of the worker's waits, and no byte on its way to it: what the proxy has read,
   // it has made something of.
   if (deadline_ms != 0 && waiting_.empty()) {
-    for (Wire* wire : std::exchange(asked_for_tls_, {})) wire->tls_begun = true;
+    for (Wire* wire : std::exchange(asked_for_tls_, {})) {
+      const bool unsent = std::any_of(ops_.begin(), ops_.end(), [&](const Op& op) {
+        return (op.events & POLLOUT) != 0 && host_.net.file(op.fd, "Poll").wire == wire;
+      });
+      TapTold(wire, unsent);
+    }
   }
   for (Ready& ready : lent_) {
     buffers_used_ -= ready.buffers;

@@ -54,7 +54,10 @@ bool SimRing::BreaksNow(Wire* wire) {
 void SimRing::Took(Wire* wire, size_t count) {
   const bool before = wire->to_proxy.read < wire->tls_from;
   wire->to_proxy.Consume(count);
-  if (before && wire->to_proxy.read >= wire->tls_from) asked_for_tls_.push_back(wire);
+  if (before && wire->to_proxy.read >= wire->tls_from) {
+    TapTaken(wire);
+    asked_for_tls_.push_back(wire);
+  }
   host_.progress += 1;
   host_.coverage.bytes += count;
   host_.Trace(count);

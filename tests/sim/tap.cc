@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "packet/header.h"
+#include "packet/wire.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/host.h"
 
@@ -30,9 +32,28 @@ void TapToServer(Wire* wire, std::string_view bytes) {
   if (tail.size() > kSecret.size()) tail.erase(0, tail.size() - kSecret.size());
 }
 
+void TapTaken(Wire* wire) {
+  Tap& tap = wire->tap;
+  packet::Header greeting;
+  (void)packet::ReadHeader(packet::AsBytes(tap.head), &greeting);
+  // An ERR_Packet has begun behind the greeting.
+  if (tap.clear > packet::kHeaderSize + greeting.payload_length) tap.mode = Tap::Mode::kClear;
+  tap.head.clear();
+}
+
+void TapTold(Wire* wire, bool unsent) {
+  wire->tls_begun = true;
+  // An ERR_Packet that is in a queue.
+  if (unsent && wire->tap.mode == Tap::Mode::kUndecided) wire->tap.mode = Tap::Mode::kClear;
+}
+
 void TapToClient(Wire* wire, std::string_view bytes) {
   Tap& tap = wire->tap;
-  if (wire->tls_from == 0 || wire->to_proxy.read < wire->tls_from) return;
+  if (wire->tls_from == 0 || wire->to_proxy.read < wire->tls_from) {
+    tap.head += bytes.substr(0, packet::kHeaderSize - std::min(packet::kHeaderSize, tap.head.size()));
+    tap.clear += bytes.size();
+    return;
+  }
   while (!bytes.empty() && tap.mode != Tap::Mode::kClear) {
     const size_t skipped = std::min(tap.record_left, bytes.size());
     tap.record_left -= skipped;
@@ -49,7 +70,6 @@ void TapToClient(Wire* wire, std::string_view bytes) {
     } else if (tap.mode == Tap::Mode::kUndecided && !wire->tls_begun) {
       tap.mode = Tap::Mode::kClear;
     } else {
-      if (getenv("DBG")) fprintf(stderr,"DBG %02x%02x %s %d %d\n",(unsigned char)tap.head[0],(unsigned char)tap.head[1],std::string(bytes).c_str(),(int)tap.mode,(int)wire->tls_begun);
       Fail("bytes in clear for a client that asked for TLS");
     }
     tap.head.clear();

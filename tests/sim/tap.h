@@ -14,6 +14,10 @@ void TapToServer(Wire* wire, std::string_view bytes);
 // TapToClient: once the proxy has taken an SSLRequest, all that follows are TLS records. An
 // ERR_Packet that the proxy sent before it got to read the SSLRequest may still be in clear.
 void TapToClient(Wire* wire, std::string_view bytes);
+// TapTaken: the proxy has taken the SSLRequest from the socket. TapTold: it has made something of
+// it; `unsent`: it had bytes for the client by then that weren't sent.
+void TapTaken(Wire* wire);
+void TapTold(Wire* wire, bool unsent);
 
 }  // namespace sallyport::sim
 
