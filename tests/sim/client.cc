@@ -74,11 +74,11 @@ void Client::TakePlain(std::string_view bytes) {
       return Wrong("bytes behind the end");
     }
     // An ERR_Packet may have been sent before the client's last packet was read.
-    const bool crossed = !host_.options.calm() && payload.substr(0, 1) == "\xFF" &&
-                         header.sequence_id < id_;
+    const bool crossed =
+        !host_.options.calm() && payload.substr(0, 1) == "\xFF" && header.sequence_id < id_;
     if (header.sequence_id != id_ && !crossed) {
-      Wrong("sequence_id " + std::to_string(header.sequence_id) + " where " +
-            std::to_string(id_) + " follows: " + payload.substr(0, 200));
+      Wrong("sequence_id " + std::to_string(header.sequence_id) + " where " + std::to_string(id_) +
+            " follows: " + payload.substr(0, 200));
     }
     id_ = static_cast<uint8_t>(header.sequence_id + 1);
     if (state_ == State::kGreeting) {
@@ -137,9 +137,9 @@ void Client::Issue() {
 void Client::IssueQuery(const Command& command) {
   const bool infile = command.kind == Command::Kind::kInfile;
   std::string payload = "\x03" + std::string(infile ? "L" : "Q");
-  for (const uint64_t value : {uint64_t{next_command_}, uint64_t{command.seed},
-                               uint64_t{command.upload}, uint64_t{command.download},
-                               uint64_t{command.whole}}) {
+  for (const uint64_t value :
+       {uint64_t{next_command_}, uint64_t{command.seed}, uint64_t{command.upload},
+        uint64_t{command.download}, uint64_t{command.whole}}) {
     payload += " " + std::to_string(value);
   }
   payload += " " + plan_.user + ";";
@@ -151,8 +151,7 @@ void Client::IssueQuery(const Command& command) {
     blocked_ = true;
   } else {
     ++host_.coverage.queries;
-    const uint8_t packets =
-        static_cast<uint8_t>(1 + payload.size() / packet::kPayloadLengthMax);
+    const uint8_t packets = static_cast<uint8_t>(1 + payload.size() / packet::kPayloadLengthMax);
     awaited_.push_back({.bytes = Response(packets, command)});
   }
   Say(packet);
@@ -232,9 +231,9 @@ void Client::OnEnd(bool reset) {
 void Client::CheckEnd() const {
   if (completed_) ++host_.coverage.completed;
   if (completed_ || left() || host_.options.hostile || host_.stopped) return;
-  const bool excused = !host_.options.calm() && (server_ == nullptr || server_->left() ||
-                                                 !error_.empty() || host_.options.clock_jumps ||
-                                                 host_.options.kernel.breaks != 0);
+  const bool excused =
+      !host_.options.calm() && (server_ == nullptr || server_->left() || !error_.empty() ||
+                                host_.options.clock_jumps || host_.options.kernel.breaks != 0);
   if (!excused) {
     Fail("client " + plan_.user + " did not come to its end: state " +
          std::to_string(static_cast<int>(state_)) + ", " + std::to_string(next_command_) + " of " +

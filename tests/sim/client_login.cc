@@ -77,9 +77,8 @@ void Client::ChangeUser() {
   ++host_.coverage.changed_users;
   state_ = State::kAuth;
   plugin_ = account().first_plugin;
-  change_user_ = {.auth_response = FirstAnswer(plugin_),
-                  .plugin = account().first_plugin,
-                  .user = plan_.user};
+  change_user_ = {
+      .auth_response = FirstAnswer(plugin_), .plugin = account().first_plugin, .user = plan_.user};
   id_ = 0;
   SayPacket(change_user_.payload());
 }
@@ -156,10 +155,9 @@ void Client::OnError(const std::string& payload) {
   error_ = std::to_string(code) + " " + payload.substr(3);
   const Options& options = host_.options;
   const bool ours = payload.find("may send a secret") != payload.npos;
-  const bool forbidden = account().MaySendSecret() && !options.unix_server &&
-                         !options.allow_cleartext_password;
-  const bool expected = (code == 1045 && account().wrong) ||
-                        (code == 1045 && ours && forbidden) ||
+  const bool forbidden =
+      account().MaySendSecret() && !options.unix_server && !options.allow_cleartext_password;
+  const bool expected = (code == 1045 && account().wrong) || (code == 1045 && ours && forbidden) ||
                         (code == 3159 && options.tls_required && !plan_.tls);
   if (!expected && (options.calm() || code == 1043 || (code == 2027 && !options.hostile))) {
     Wrong("was refused: " + error_);

@@ -1,12 +1,14 @@
 #include "tests/sim/failure.h"
 
-#include <sanitizer/common_interface_defs.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+
+// Of a sanitizer's library; null without one.
+extern "C" [[gnu::weak]] void __sanitizer_set_death_callback(void (*callback)());
 
 namespace sallyport::sim {
 namespace {
@@ -28,17 +30,12 @@ void OnSignal(int number) {
 
 }  // namespace
 
-// A sanitizer's own library has these; without one they do nothing.
-extern "C" {
-[[gnu::weak]] void __sanitizer_set_death_callback(void (*)(void)) {}
-}
-
 void SetReplay(const std::string& command) {
   static const bool installed = [] {
     for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM}) {
       signal(number, OnSignal);
     }
-    __sanitizer_set_death_callback(PrintReplay);
+    if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(PrintReplay);
     return true;
   }();
   (void)installed;

@@ -1,6 +1,6 @@
 #!/bin/bash
-# find_planted.sh SIMULATOR SESSIONS: a simulator whose proxy has a planted fault must find it within
-# so many sessions, and the command that it prints must find the same again.
+# find_planted.sh SIMULATOR SESSIONS: a simulator whose proxy has a planted fault must find it
+# within so many sessions, and the command that it prints must find the same again.
 set -u
 
 if output=$("$1" --sessions="$2" 2>&1); then

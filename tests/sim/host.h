@@ -24,10 +24,10 @@ struct KernelTraits {
   size_t busy = 0;           // A *Now verb says -EAGAIN though it need not.
   size_t recv_ends = 0;      // A multishot receive ends after bytes.
   size_t accept_fails = 0;
-  size_t open_fails = 0;     // OpenSocket, OpenPipe.
+  size_t open_fails = 0;  // OpenSocket, OpenPipe.
   size_t connect_fails = 0;
   size_t connect_hangs = 0;
-  size_t breaks = 0;         // A connection breaks at a transfer.
+  size_t breaks = 0;  // A connection breaks at a transfer.
 };
 
 // What kind of world it is.
@@ -39,12 +39,12 @@ struct Options {
   size_t sessions = 0;
   size_t workers = 1;
   uint32_t max_connections = 1000;
-  bool leavers = false;     // Peers leave early, stall, are killed.
-  bool hostile = false;     // And say what nobody should: then only the proxy's own rules hold.
+  bool leavers = false;  // Peers leave early, stall, are killed.
+  bool hostile = false;  // And say what nobody should: then only the proxy's own rules hold.
   bool clock_jumps = false;
-  bool stops = false;       // Workers are stopped while sessions run.
-  bool bulk = false;        // Much data through large buffers.
-  bool large = false;       // Packets of 16 MiB.
+  bool stops = false;  // Workers are stopped while sessions run.
+  bool bulk = false;   // Much data through large buffers.
+  bool large = false;  // Packets of 16 MiB.
   KernelTraits kernel;
 
   // calm: nothing is in a session's way, so each one must come to its end.
@@ -94,9 +94,9 @@ class Host {
   Options options;
   Coverage& coverage;
   uint64_t now_ms = 1'000'000;
-  bool eager = false;      // Everybody does all that he can: nothing may be stuck then.
-  uint64_t progress = 0;   // Grows with everything that happens.
-  bool stopped = false;    // A worker was stopped.
+  bool eager = false;     // Everybody does all that he can: nothing may be stuck then.
+  uint64_t progress = 0;  // Grows with everything that happens.
+  bool stopped = false;   // A worker was stopped.
   std::vector<std::vector<uint8_t>> tickets{};  // TLS sessions to be resumed.
 };
 

@@ -58,15 +58,15 @@ struct Tap {
 struct Wire {
   Stream to_proxy;
   Stream to_peer;
-  Wire* other = nullptr;  // The same session's other connection, once the proxy showed it.
+  Wire* other = nullptr;    // The same session's other connection, once the proxy showed it.
   bool peer_gone = false;   // The peer closed its socket: what comes now is answered by a RST.
   bool proxy_gone = false;  // The proxy closed its own.
   bool reset_to_proxy = false;
   bool reset_to_peer = false;
   bool to_server = false;  // The peer is a server,
   bool secure = false;     // on a unix socket.
-  uint64_t tls_from = 0;    // The client's SSLRequest ends here in to_proxy.
-  bool tls_begun = false;   // The proxy has read that, and made something of it.
+  uint64_t tls_from = 0;   // The client's SSLRequest ends here in to_proxy.
+  bool tls_begun = false;  // The proxy has read that, and made something of it.
   Tap tap;
 
   // What the peer does.
@@ -89,7 +89,7 @@ struct File {
   Kind kind = Kind::kSocket;
   bool open = true;
   bool connected = false;
-  Wire* wire = nullptr;   // Of a socket, once it is connected.
+  Wire* wire = nullptr;  // Of a socket, once it is connected.
   std::deque<Wire*> backlog{};
   std::shared_ptr<PipeBuffer> pipe{};
 };

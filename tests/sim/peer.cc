@@ -128,8 +128,8 @@ std::string Peer::Describe() const {
            std::to_string(s.capacity) + " unread" + (s.ended ? ", ended" : "");
   };
   return std::string(wire_->to_server ? "server" : "client") + (left_ ? ", left" : "") +
-         (all_sent() ? "" : ", unsent") + (wire_->proxy_gone ? ", proxy gone" : "") +
-         "; to it " + stream(wire_->to_peer) + "; from it " + stream(wire_->to_proxy);
+         (all_sent() ? "" : ", unsent") + (wire_->proxy_gone ? ", proxy gone" : "") + "; to it " +
+         stream(wire_->to_peer) + "; from it " + stream(wire_->to_proxy);
 }
 
 bool Packets::Next(packet::Header* header, std::string* payload) {

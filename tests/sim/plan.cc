@@ -30,7 +30,8 @@ Account MakeAccount(Host* host, bool only_challenge_response) {
   const auto plugin = [&]() -> std::string_view {
     if (only_challenge_response || dice.OneIn(3)) {
       return dice.Of<std::string_view>({tests::kNative, "client_ed25519", "parsec",
-                                        "auth_gssapi_client"});
+                                        "auth_gssapi_client", "authentication_ldap_sasl_client",
+                                        "authentication_webauthn_client"});
     }
     if (dice.OneIn(40)) return tests::kSha256;
     if (dice.OneIn(40)) {

@@ -23,18 +23,18 @@ struct Account {
   bool own_rsa = false;           // The client does the RSA exchange although it is on TLS.
   int rounds = 0;                 // Further packets each way, of a challenge-response plugin.
 
-  bool at_once() const;           // OK follows, without a question.
-  bool MaySendSecret() const;     // A plugin that the proxy refuses towards plaintext.
+  bool at_once() const;        // OK follows, without a question.
+  bool MaySendSecret() const;  // A plugin that the proxy refuses towards plaintext.
 };
 
 struct Command {
   enum class Kind { kQuery, kInfile, kChangeUser };
   Kind kind = Kind::kQuery;
-  bool behind = false;   // Sent without waiting for the answers of those before it.
-  bool whole = false;    // A query: its answer's bytes are one payload.
+  bool behind = false;  // Sent without waiting for the answers of those before it.
+  bool whole = false;   // A query: its answer's bytes are one payload.
   uint32_t seed = 0;
-  size_t upload = 0;     // Bytes behind the command's text, or of the file.
-  size_t download = 0;   // Bytes of the answer.
+  size_t upload = 0;    // Bytes behind the command's text, or of the file.
+  size_t download = 0;  // Bytes of the answer.
 };
 
 // How somebody leaves who leaves early.
@@ -45,8 +45,8 @@ struct Plan {
   bool tls = false;
   bool tls12 = false;
   bool resume = false;
-  bool glued_hello = false;   // SSLRequest and ClientHello in one send.
-  bool ssl_flag_again = true; // HandshakeResponse41 repeats CLIENT_SSL.
+  bool glued_hello = false;    // SSLRequest and ClientHello in one send.
+  bool ssl_flag_again = true;  // HandshakeResponse41 repeats CLIENT_SSL.
   uint32_t flags = 0;
   std::vector<Account> accounts;  // accounts[0] is the log-in's, the others COM_CHANGE_USERs'.
   std::vector<Command> commands;

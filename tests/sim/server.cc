@@ -177,8 +177,8 @@ void Server::Wrong(const std::string& what) {
     return Close();
   }
   if (left()) return;
-  Fail("server " + key() + (client_ == nullptr ? "" : " of client " + client_->plan().user) +
-       ": " + what);
+  Fail("server " + key() + (client_ == nullptr ? "" : " of client " + client_->plan().user) + ": " +
+       what);
 }
 
 void Server::OnEnd(bool reset) {
@@ -189,7 +189,8 @@ void Server::OnEnd(bool reset) {
   }
   if (state_ == State::kCommands && !compression_on_ && !host_.options.hostile && !left()) {
     const std::string& rest = packets_.rest();
-    const bool changes_user = rest.size() > packet::kHeaderSize && rest[packet::kHeaderSize] == 0x11;
+    const bool changes_user =
+        rest.size() > packet::kHeaderSize && rest[packet::kHeaderSize] == 0x11;
     if (!changes_user && client_->command_log().substr(0, rest.size()) != rest &&
         rest.size() > packet::kHeaderSize) {
       Fail("server " + key() + ": the last bytes differ");

@@ -19,8 +19,7 @@ void Server::OnLogin(const std::string& payload) {
   if (client_ == nullptr) return OnThrowaway();
   const std::string request = "\x01";
   if (payload != client_->login_payload(nullptr) &&
-      !(account().first_plugin == tests::kSha256 &&
-        payload == client_->login_payload(&request))) {
+      !(account().first_plugin == tests::kSha256 && payload == client_->login_payload(&request))) {
     return Wrong("another HandshakeResponse41");
   }
   const size_t at = kUserAt + user.size() + 1;

@@ -14,7 +14,7 @@
 namespace sallyport::sim {
 namespace {
 
-// What the proxy may hold of one direction of a session in plaintext: a queue that stops the
+// What the proxy may hold of one direction of a session: a queue that stops the
 // reading when it is full, what was under way by then (twice: a batch, and what a cancelled receive
 // still brings), what came ahead of its turn, and a pipe.
 constexpr int64_t kHeldMax =
@@ -46,9 +46,7 @@ Address SimRing::PeerAddress(int fd) {
 }
 
 // A connection that breaks under way: a router, a cable.
-bool SimRing::BreaksNow(Wire* wire) {
-  return !wire->reset_to_proxy && host_.Lucky(traits_.breaks);
-}
+bool SimRing::BreaksNow(Wire* wire) { return !wire->reset_to_proxy && host_.Lucky(traits_.breaks); }
 
 // The proxy has taken bytes from a socket.
 void SimRing::Took(Wire* wire, size_t count) {
@@ -62,7 +60,9 @@ void SimRing::Took(Wire* wire, size_t count) {
   host_.coverage.bytes += count;
   host_.Trace(count);
   const Wire* const other = wire->other;
-  if (other == nullptr || wire->tls_from + other->tls_from != 0) return;
+  // What TLS adds to a client's bytes can't be told from what is held; what it adds to a server's
+  // only makes the bound wider.
+  if (other == nullptr || wire->tls_from != 0) return;
   const bool dropped = other->to_peer.ended || wire->to_peer.ended || other->reset_to_proxy ||
                        other->peer_gone || other->proxy_gone;
   const auto held = static_cast<int64_t>(wire->to_proxy.read - other->to_peer.written);
@@ -87,8 +87,7 @@ int32_t SimRing::RecvNow(int fd, std::span<uint8_t> room) {
     if (wire->reset_to_proxy) return -ECONNRESET;
     return wire->to_proxy.ended ? 0 : -EAGAIN;
   }
-  const size_t size =
-      host_.SomeOf(std::min(room.size(), wire->to_proxy.size()), traits_.short_io);
+  const size_t size = host_.SomeOf(std::min(room.size(), wire->to_proxy.size()), traits_.short_io);
   std::memcpy(room.data(), wire->to_proxy.front().data(), size);
   Took(wire, size);
   return static_cast<int32_t>(size);
@@ -141,8 +140,7 @@ int32_t SimRing::SpliceNow(int from, int to, size_t size) {
   if (source.kind == File::Kind::kPipeRead) {
     std::string& bytes = source.pipe->bytes;
     if (bytes.empty()) return -EAGAIN;
-    const int32_t moved =
-        Deliver(Socket(to, "SpliceNow"), std::string_view(bytes).substr(0, size));
+    const int32_t moved = Deliver(Socket(to, "SpliceNow"), std::string_view(bytes).substr(0, size));
     if (moved > 0) bytes.erase(0, static_cast<size_t>(moved));
     return moved;
   }
@@ -150,8 +148,7 @@ int32_t SimRing::SpliceNow(int from, int to, size_t size) {
   const size_t room = sink.pipe->capacity - sink.pipe->bytes.size();
   if (room == 0) return -EAGAIN;
   std::string bytes(std::min({room, size, Socket(from, "SpliceNow")->to_proxy.size() + 1}), '\0');
-  const int32_t moved =
-      RecvNow(from, {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()});
+  const int32_t moved = RecvNow(from, {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()});
   if (moved <= 0) return moved;
   sink.pipe->bytes.append(bytes, 0, static_cast<size_t>(moved));
   host_.coverage.spliced += static_cast<uint64_t>(moved);

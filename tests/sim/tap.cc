@@ -50,7 +50,8 @@ void TapTold(Wire* wire, bool unsent) {
 void TapToClient(Wire* wire, std::string_view bytes) {
   Tap& tap = wire->tap;
   if (wire->tls_from == 0 || wire->to_proxy.read < wire->tls_from) {
-    tap.head += bytes.substr(0, packet::kHeaderSize - std::min(packet::kHeaderSize, tap.head.size()));
+    tap.head +=
+        bytes.substr(0, packet::kHeaderSize - std::min(packet::kHeaderSize, tap.head.size()));
     tap.clear += bytes.size();
     return;
   }
@@ -65,8 +66,8 @@ void TapToClient(Wire* wire, std::string_view bytes) {
     if (tap.head.size() < kRecordHeaderSize) return;
     if (IsRecordHeader(tap.head)) {
       tap.mode = Tap::Mode::kRecords;
-      tap.record_left = (size_t{static_cast<uint8_t>(tap.head[3])} << 8) +
-                        static_cast<uint8_t>(tap.head[4]);
+      tap.record_left =
+          (size_t{static_cast<uint8_t>(tap.head[3])} << 8) + static_cast<uint8_t>(tap.head[4]);
     } else if (tap.mode == Tap::Mode::kUndecided && !wire->tls_begun) {
       tap.mode = Tap::Mode::kClear;
     } else {

@@ -125,7 +125,8 @@ Wire* World::NewWire() {
   constexpr size_t kCapacityMax = 256 * 1024;
   if (options.bulk && !dice.OneIn(4)) return net.NewWire(8 * kCapacityMax, 8 * kCapacityMax);
   constexpr size_t kCapacityMin = 64;
-  return net.NewWire(kCapacityMin + dice.Size(kCapacityMax), kCapacityMin + dice.Size(kCapacityMax));
+  return net.NewWire(kCapacityMin + dice.Size(kCapacityMax),
+                     kCapacityMin + dice.Size(kCapacityMax));
 }
 
 Wire* World::Dial() {
