@@ -7,7 +7,7 @@ if output=$("$1" --sessions="$2" 2>&1); then
   echo "not found within $2 sessions: $output"
   exit 1
 fi
-found=$(grep -m1 -E "^FAILED|check failed" <<<"$output")
+found=$(grep -m1 -E "^FAILED|check failed|contract broken" <<<"$output")
 replay=$(sed -n "s/^replay: //p" <<<"$output" | head -n 1)
 echo "$found; $replay"
 if [[ -z $found || -z $replay ]]; then

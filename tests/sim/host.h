@@ -18,6 +18,7 @@ class Server;
 // What kind of kernel a world has. Odds are "one in so many"; 0 means never.
 struct KernelTraits {
   bool takes_early = false;  // As io_uring: receives in submissions too, hands out later.
+  size_t queue_full = 0;     // A submission makes the kernel work at once.
   size_t buffers = 64;       // Of 4 KiB, shared by all receives.
   size_t lazy = 0;           // A ready op is left for a later Wait.
   size_t short_io = 0;       // A transfer moves less than it could.

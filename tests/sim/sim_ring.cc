@@ -47,7 +47,7 @@ void SimRing::Submit(Op op) {
   ops_.push_back(op);
   ++host_.progress;
   // The submission queue is full: the kernel works in the middle of a batch.
-  if (traits_.takes_early && host_.Lucky(8)) {
+  if (traits_.takes_early && host_.Lucky(traits_.queue_full)) {
     ++host_.coverage.early_takes;
     Enter();
   }

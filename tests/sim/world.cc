@@ -63,7 +63,7 @@ void World::DrawOptions() {
   options.tls_required = options.tls_offered && dice.OneIn(6);
   options.unix_server = dice.OneIn(4);
   options.allow_cleartext_password = dice.OneIn(4);
-  options.bulk = dice.OneIn(12);
+  options.bulk = dice.OneIn(8);
   options.large = dice.OneIn(300);
   if (options.bulk || options.large) options.sessions = std::min<size_t>(options.sessions, 12);
   if (dice.OneIn(8)) options.max_connections = static_cast<uint32_t>(dice.Between(1, 20));
@@ -76,8 +76,9 @@ void World::DrawOptions() {
 void World::DrawKernel() {
   KernelTraits& kernel = options.kernel;
   kernel.takes_early = dice.OneIn(2);
+  kernel.queue_full = dice.Between(2, 16);
   if (dice.OneIn(3)) kernel.buffers = dice.Between(1, 64);
-  if (options.bulk && !dice.OneIn(4)) return;  // A kernel that is in no bulk's way.
+  if (options.bulk && dice.OneIn(2)) return;  // A kernel that is in no bulk's way.
   if (dice.OneIn(2)) kernel.lazy = dice.Between(2, 6);
   if (dice.OneIn(2)) kernel.short_io = dice.Between(1, 6);
   if (dice.OneIn(2)) kernel.busy = dice.Between(2, 20);
