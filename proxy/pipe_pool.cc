@@ -1,26 +1,22 @@
 #include "proxy/pipe_pool.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <utility>
 
 #include "packet/check.h"
 
 namespace sallyport {
 namespace {
 
-void ClosePipe(const Pipe& pipe) {
-  close(pipe.read_fd);
-  close(pipe.write_fd);
+void ClosePipe(Ring* ring, const Pipe& pipe) {
+  ring->Close(pipe.read_fd, false);
+  ring->Close(pipe.write_fd, false);
 }
 
 }  // namespace
 
-PipePool::~PipePool() {
-  SALLYPORT_CHECK(borrowed_ == 0);
-  for (const Pipe& pipe : idle_) ClosePipe(pipe);
-}
+PipePool::~PipePool() { SALLYPORT_CHECK(borrowed_ == 0 && idle_.empty()); }
 
-Pipe PipePool::Borrow() {
+Pipe PipePool::Borrow(Ring* ring) {
   Pipe pipe;
   if (!idle_.empty()) {
     pipe = idle_.back();
@@ -29,15 +25,10 @@ Pipe PipePool::Borrow() {
     return pipe;
   }
   if (borrowed_ >= kPipesMax) return {};
-  int fds[2];
-  if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) != 0) return {};
-  pipe.read_fd = fds[0];
-  pipe.write_fd = fds[1];
-  // Refused (EPERM) above the user's share; the pipe then keeps its size, which may be one page.
-  fcntl(pipe.write_fd, F_SETPIPE_SZ, static_cast<int>(kPipeSize));
-  const int size = fcntl(pipe.write_fd, F_GETPIPE_SZ);
-  if (size < static_cast<int>(kPipeSizeMin)) {
-    ClosePipe(pipe);
+  const int32_t size = ring->OpenPipe(kPipeSize, &pipe.read_fd, &pipe.write_fd);
+  if (size < 0) return {};
+  if (size < static_cast<int32_t>(kPipeSizeMin)) {
+    ClosePipe(ring, pipe);
     return {};
   }
   pipe.capacity = static_cast<size_t>(size);
@@ -45,14 +36,18 @@ Pipe PipePool::Borrow() {
   return pipe;
 }
 
-void PipePool::Return(Pipe pipe, bool empty) {
+void PipePool::Return(Ring* ring, Pipe pipe, bool empty) {
   SALLYPORT_CHECK(borrowed_ > 0);
   --borrowed_;
   if (empty) {
     idle_.push_back(pipe);
   } else {
-    ClosePipe(pipe);
+    ClosePipe(ring, pipe);
   }
+}
+
+void PipePool::Clear(Ring* ring) {
+  for (const Pipe& pipe : std::exchange(idle_, {})) ClosePipe(ring, pipe);
 }
 
 }  // namespace sallyport

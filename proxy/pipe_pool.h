@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "proxy/ring/ring.h"
+
 namespace sallyport {
 
 // An empty pipe whose ends don't block.
@@ -17,7 +19,7 @@ struct Pipe {
   explicit operator bool() const { return read_fd >= 0; }
 };
 
-// One thread's pool.
+// One worker's pool; `ring` is always the worker's.
 class PipePool {
  public:
   // A pipe of 1 MiB passes what a socket has in one or two calls; under 64 KiB splicing costs more
@@ -27,15 +29,17 @@ class PipePool {
   static constexpr size_t kPipesMax = 64;
 
   PipePool() = default;
-  ~PipePool();  // REQUIRES: all that was borrowed came back.
+  ~PipePool();  // REQUIRES: all that was borrowed came back, and Clear.
   PipePool(const PipePool&) = delete;
   PipePool& operator=(const PipePool&) = delete;
 
   // Borrow hands out an empty pipe, or none (false) when there are too many, or when the kernel
   // gives no more or only tiny ones (fs.pipe-user-pages-soft, file descriptors): then copy.
-  Pipe Borrow();
+  Pipe Borrow(Ring* ring);
   // Return takes it back. `empty`: nothing is left in it, so that it can serve again.
-  void Return(Pipe pipe, bool empty);
+  void Return(Ring* ring, Pipe pipe, bool empty);
+  // Clear closes those that are idle.
+  void Clear(Ring* ring);
 
  private:
   std::vector<Pipe> idle_;

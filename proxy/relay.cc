@@ -57,6 +57,8 @@ void Connection::OnReadPoll(Side side) {
   size_t moved = 0;
   int32_t last = -EAGAIN;
   for (int i = 0; i < kDrainsPerTurnMax && WantsRead(side); ++i) {
+    // Take arms it where bulk was over before this Poll completed; what it takes comes first.
+    if (link.recv_in_flight) break;
     last = ReadBulkOnce(side);
     if (closing_) return;
     if (last <= 0) break;
@@ -71,7 +73,7 @@ void Connection::OnReadPoll(Side side) {
 int32_t Connection::ReadBulkOnce(Side from) {
   if (session_.passes_through() && !HasUnsent(Other(from))) {
     Link& link = links_[from];
-    if (!link.pipe) link.pipe = bench_->pipes.Borrow();
+    if (!link.pipe) link.pipe = bench_->pipes.Borrow(&ring());
     if (link.pipe) return SpliceOnce(from);
   }
   const int32_t received = ring().RecvNow(links_[from].fd, bench_->receive_room);
@@ -113,7 +115,7 @@ void Connection::PushPipe(Side from) {
 void Connection::DropPipe(Side from) {
   Link& link = links_[from];
   if (!link.pipe) return;
-  bench_->pipes.Return(std::exchange(link.pipe, {}), link.piped == 0);
+  bench_->pipes.Return(&ring(), std::exchange(link.pipe, {}), link.piped == 0);
   link.piped = 0;
 }
 

@@ -51,6 +51,7 @@ Worker::Worker(const Service* service, int index, std::unique_ptr<Ring> ring,
 
 Worker::~Worker() {
   SALLYPORT_CHECK(!thread_.joinable());
+  if (ring_ != nullptr) End();
   for (const int fd : listen_fds_) close(fd);
 }
 
@@ -61,10 +62,10 @@ absl::Status Worker::Start(int cpu) {
     pthread_setname_np(pthread_self(), absl::StrCat("worker ", index_).c_str());
     // Before the ring is made: its memory, too, is then of that CPU's node.
     if (cpu >= 0) BindTo(cpu);
-    const absl::Status ring_status = ring_->Start();
+    const absl::Status ring_status = Begin();
     started.set_value(ring_status);
-    if (ring_status.ok()) Run();
-    ring_.reset();  // On the thread that it belongs to.
+    while (ring_status.ok() && !quiet()) Turn();
+    End();
     ended_.store(true, std::memory_order_release);
   });
   absl::Status result = status.get();
@@ -79,7 +80,9 @@ void Worker::Request(Order order) {
   inbox_->Wake();
 }
 
-void Worker::Run() {
+absl::Status Worker::Begin() {
+  const absl::Status status = ring_->Start();
+  if (!status.ok()) return status;
   timers_ = std::make_unique<TimerWheel>(ring_->now_ms());
   bench_.ring = ring_.get();
   bench_.timers = timers_.get();
@@ -89,7 +92,13 @@ void Worker::Run() {
   bench_.receive_room = {receive_room_.get(), kReceiveBytesMax};
   ring_->Poll(inbox_->wake_fd(), POLLIN, kWakeTag);
   for (uint32_t listener = 0; listener < listen_fds_.size(); ++listener) ArmAccept(listener);
-  while (!quiet()) Turn();
+  return absl::OkStatus();
+}
+
+// On the thread that the ring belongs to.
+void Worker::End() {
+  bench_.pipes.Clear(ring_.get());
+  ring_.reset();
 }
 
 // Established connections first: what is in the batch, then bulk, then time, then TLS handshakes.

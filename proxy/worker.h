@@ -24,12 +24,18 @@ class Worker {
   // here on. index tells workers apart, in connection ids too.
   Worker(const Service* service, int index, std::unique_ptr<Ring> ring,
          std::vector<int> listen_fds);
-  ~Worker();  // REQUIRES: Join returned, or Start never succeeded.
+  ~Worker();  // REQUIRES: Join returned, or Start never succeeded; or quiet().
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Start begins the thread and returns once its ring stands or failed to. cpu: the one that the
-  // thread is bound to, where the kernel lets it; negative: any.
+  // The loop, for a thread that drives it itself (a simulation does): Begin starts the ring on the
+  // calling thread and begins to listen; then Turn, as often as it likes, until quiet.
+  absl::Status Begin();
+  void Turn();
+  bool quiet() const;
+
+  // Start does so on a thread of the worker's own. It returns once the ring stands or failed to.
+  // cpu: the one that the thread is bound to, where the kernel lets it; negative: any.
   absl::Status Start(int cpu = -1);
   // Join waits for the thread's end; ended says whether it would return at once.
   void Join();
@@ -50,8 +56,7 @@ class Worker {
   };
 
   void Request(Order order);
-  void Run();
-  void Turn();
+  void End();
   void StepHandshakes();
   void Dispatch(const Completion& completion);
   void OnAccept(const Completion& completion);
@@ -63,7 +68,6 @@ class Worker {
   void OnWake();
   void ObeyOrder();
   void StopListening();
-  bool quiet() const;
 
   const Service* const service_;
   const int index_;

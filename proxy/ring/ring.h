@@ -127,6 +127,10 @@ class Ring {
   // IORING_OP_SPLICE would go to a kernel thread each time.) Unlike SendNow it may raise SIGPIPE.
   virtual int32_t SpliceNow(int from, int to, size_t size) = 0;
 
+  // OpenPipe makes a pipe for SpliceNow, non-blocking and close-on-exec, of about `size` bytes (the
+  // kernel may give less): its real size, or -errno. Both ends are closed by Close.
+  virtual int32_t OpenPipe(size_t size, int* read_fd, int* write_fd) = 0;
+
   // ShutdownSend sends FIN. Errors (the peer is gone already) don't matter and aren't told.
   virtual void ShutdownSend(int fd) = 0;
   // Close. REQUIRES: no op in flight on fd. `reset`: RST instead of FIN (SO_LINGER 0).

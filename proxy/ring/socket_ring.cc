@@ -105,6 +105,16 @@ int32_t SocketRing::SpliceNow(int from, int to, size_t size) {
   }
 }
 
+int32_t SocketRing::OpenPipe(size_t size, int* read_fd, int* write_fd) {
+  int fds[2];
+  if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) != 0) return -errno;
+  *read_fd = fds[0];
+  *write_fd = fds[1];
+  // Refused (EPERM) above the user's share; the pipe then keeps its size, which may be one page.
+  fcntl(fds[1], F_SETPIPE_SZ, static_cast<int>(size));
+  return fcntl(fds[1], F_GETPIPE_SZ);
+}
+
 void SocketRing::ShutdownSend(int fd) { shutdown(fd, SHUT_WR); }
 
 void SocketRing::Close(int fd, bool reset) {

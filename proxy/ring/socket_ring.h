@@ -22,6 +22,7 @@ class SocketRing : public Ring {
   int32_t RecvNow(int fd, std::span<uint8_t> room) override;
   int32_t SendNow(int fd, std::span<const iovec> parts) override;
   int32_t SpliceNow(int from, int to, size_t size) override;
+  int32_t OpenPipe(size_t size, int* read_fd, int* write_fd) override;
   void ShutdownSend(int fd) override;
   void Close(int fd, bool reset) override;
   std::span<const Completion> Wait(uint64_t deadline_ms) final;

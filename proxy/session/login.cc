@@ -328,13 +328,18 @@ void Session::Excuse(Outboxes* out) {
 
 void Session::OnServerPacketInExcuse(MutableBytes packet, Outboxes* out) {
   if (!login_forwarded_) return OnGreeting(packet, out);
-  const packet::AuthPacket kind = packet::ClassifyAuthPacket(packet::Payload(Bytes(packet)), false);
+  const Bytes payload = packet::Payload(Bytes(packet));
+  const packet::AuthPacket kind = packet::ClassifyAuthPacket(payload, false);
   const bool over = kind == packet::AuthPacket::kOk || kind == packet::AuthPacket::kErr;
   if (over || ++login_->packets > kAuthPacketsMax) {
     (*out)[Side::kServer].end = true;
     phase_ = Phase::kClosed;
     return;
   }
+  const Bytes data = packet::PluginData(payload);
+  const bool ok_follows = kind == packet::AuthPacket::kPluginData && data.size() == 1 &&
+                          data[0] == packet::kCachingSha2FastAuthSuccess;
+  if (ok_follows) return;  // An answer would come behind OK, out of order.
   server_waits_ = true;
   Excuse(out);
 }

@@ -329,6 +329,19 @@ TEST(Ends, AServerThatAcceptsAThrowawayLogInIsLeft) {
   });
 }
 
+TEST(Ends, AnExcuseDoesNotAnswerFastAuth) {
+  Converse({}, [](Conversation& c) {
+    LogIn(c, Login{Scramble()});
+    c.Ends(Side::kClient);
+    c.Server(2, kFastAuth);
+    c.ExpectNothing(Side::kServer);
+    c.ExpectOpen(Side::kServer);
+    c.Server(3, Ok());
+    c.ExpectEnd(Side::kServer);
+    c.ExpectClosed(CloseReason::kClientLeftEarly);
+  });
+}
+
 TEST(Ends, AnExcuseEnds) {
   Converse({}, [](Conversation& c) {
     Greet(c);

@@ -1,0 +1,277 @@
+#include "tests/sim/world.h"
+
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "tests/sim/failure.h"
+#include "tests/support/test_certs.h"
+
+namespace sallyport::sim {
+namespace {
+
+// Far above what any world needs; one that goes on for ever is stuck in a circle.
+constexpr size_t kRoundsMax = 3'000'000;
+constexpr size_t kJumpsMax = 20'000;
+
+Address ServerAddressOf(bool unix_server) {
+  if (unix_server) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, "/simulated");
+    return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  }
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(3306);
+  return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+}
+
+}  // namespace
+
+// Ed25519: a signature of which every time has the same size, so that a world is the same again.
+Keys MakeKeys() {
+  const std::string& key = tests::TestKeyPem(tests::KeyType::kEd25519);
+  const std::string certificate = tests::MakeCertificatePem(key, {});
+  Keys keys;
+  auto context = tls::Context::Create({certificate, key, tests::kTestNow});
+  Require(context.ok(), "tls::Context::Create");
+  keys.tls = *std::move(context);
+  auto password_key = tls::PasswordKey::Generate();
+  Require(password_key.ok(), "tls::PasswordKey::Generate");
+  keys.password_key = *std::move(password_key);
+  return keys;
+}
+
+World::World(uint64_t seed, const Keys& keys, Coverage* counts) : Host(seed, counts) {
+  DrawOptions();
+  DrawKernel();
+  MakeService(keys);
+  StartWorkers();
+}
+
+// --- What kind of world.
+
+void World::DrawOptions() {
+  options.sessions = dice.Between(1, 60);
+  options.workers = dice.Between(1, 2);
+  options.tls_offered = !dice.OneIn(6);
+  options.tls_required = options.tls_offered && dice.OneIn(6);
+  options.unix_server = dice.OneIn(4);
+  options.allow_cleartext_password = dice.OneIn(4);
+  options.bulk = dice.OneIn(8);
+  options.large = dice.OneIn(300);
+  if (options.bulk || options.large) options.sessions = std::min<size_t>(options.sessions, 12);
+  if (dice.OneIn(8)) options.max_connections = static_cast<uint32_t>(dice.Between(1, 20));
+  options.leavers = dice.OneIn(2);
+  options.hostile = options.leavers && dice.OneIn(4);
+  options.clock_jumps = dice.OneIn(8);
+  options.stops = dice.OneIn(8);
+}
+
+void World::DrawKernel() {
+  KernelTraits& kernel = options.kernel;
+  kernel.takes_early = dice.OneIn(2);
+  kernel.queue_full = dice.Between(2, 16);
+  if (dice.OneIn(3)) kernel.buffers = dice.Between(1, 64);
+  if (options.bulk && dice.OneIn(2)) return;  // A kernel that is in no bulk's way.
+  if (dice.OneIn(2)) kernel.lazy = dice.Between(2, 6);
+  if (dice.OneIn(2)) kernel.short_io = dice.Between(1, 6);
+  if (dice.OneIn(2)) kernel.busy = dice.Between(2, 20);
+  if (dice.OneIn(2)) kernel.recv_ends = dice.Between(2, 20);
+  if (dice.OneIn(2)) return;  // Nothing fails.
+  if (dice.OneIn(2)) kernel.accept_fails = dice.Between(4, 20);
+  if (dice.OneIn(2)) kernel.open_fails = dice.Between(4, 40);
+  if (dice.OneIn(2)) kernel.connect_fails = dice.Between(4, 40);
+  if (dice.OneIn(3)) kernel.connect_hangs = dice.Between(4, 40);
+  if (dice.OneIn(3)) kernel.breaks = dice.Between(20, 2000);
+}
+
+void World::MakeService(const Keys& keys) {
+  service_.session.tls = options.tls_offered ? keys.tls.get() : nullptr;
+  service_.session.tls_required = options.tls_required;
+  service_.session.auth.allow_cleartext_password = options.allow_cleartext_password;
+  service_.session.auth.password_key = keys.password_key.get();
+  const ServerAddress server = {ServerAddressOf(options.unix_server), "simulated"};
+  service_.servers.assign(dice.Between(1, 2), server);
+  service_.max_connections = options.max_connections;
+  service_.connect_timeout_ms = static_cast<uint32_t>(dice.Between(1000, 10'000));
+  service_.handshake_timeout_ms = 60'000;
+  // Who garbles the length of a packet lets the other wait for ever.
+  service_.idle_timeout_ms = dice.OneIn(2) && !options.hostile ? 0 : 120'000;
+}
+
+void World::StartWorkers() {
+  for (size_t i = 0; i < options.workers; ++i) {
+    Running running;
+    for (size_t count = dice.Between(1, 2); count > 0; --count) {
+      running.listeners.push_back(net.Add({.kind = File::Kind::kListener}));
+    }
+    auto ring = std::make_unique<SimRing>(this);
+    running.ring = ring.get();
+    running.worker = std::make_unique<Worker>(&service_, static_cast<int>(i), std::move(ring),
+                                              running.listeners);
+    Require(running.worker->Begin().ok(), "Worker::Begin");
+    workers_.push_back(std::move(running));
+  }
+}
+
+// --- Who is there.
+
+Wire* World::NewWire() {
+  constexpr size_t kCapacityMax = 256 * 1024;
+  if (options.bulk && !dice.OneIn(4)) return net.NewWire(8 * kCapacityMax, 8 * kCapacityMax);
+  constexpr size_t kCapacityMin = 64;
+  return net.NewWire(kCapacityMin + dice.Size(kCapacityMax),
+                     kCapacityMin + dice.Size(kCapacityMax));
+}
+
+Wire* World::Dial() {
+  Wire* const wire = NewWire();
+  wire->to_server = true;
+  wire->secure = options.unix_server;
+  servers_.push_back(std::make_unique<Server>(this, wire, servers_.size()));
+  peers_.push_back(servers_.back().get());
+  return wire;
+}
+
+Client* World::FindClient(std::string_view user) {
+  for (const auto& client : clients_) {
+    if (client->plan().user == user) return client.get();
+  }
+  return nullptr;
+}
+
+Server* World::FindServer(std::string_view nonce) {
+  for (const auto& server : servers_) {
+    if (server->key() == nonce) return server.get();
+  }
+  return nullptr;
+}
+
+void World::MaybeConnect() {
+  if (connected_ == options.sessions || ordered_ || (!eager && !dice.OneIn(6))) return;
+  ++connected_;
+  ++progress;
+  ++coverage.sessions;
+  Wire* const wire = NewWire();
+  clients_.push_back(std::make_unique<Client>(this, wire, MakePlan(this, connected_)));
+  peers_.push_back(clients_.back().get());
+  const std::vector<int>& listeners = workers_[dice.Below(workers_.size())].listeners;
+  net.file(listeners[dice.Below(listeners.size())], "connect").backlog.push_back(wire);
+}
+
+// --- Time.
+
+bool World::all_quiet() const {
+  return std::all_of(workers_.begin(), workers_.end(),
+                     [](const Running& running) { return running.worker->quiet(); });
+}
+
+void World::Run() {
+  size_t rounds = 0;
+  while (!all_quiet()) {
+    const uint64_t before = progress;
+    Round();
+    if (progress == before) {
+      eager = true;
+      Round();
+      eager = false;
+    }
+    if (progress == before) {
+      JumpClock();
+    } else {
+      jumps_ = 0;
+    }
+    Require(++rounds < kRoundsMax, "the world does not come to its end");
+  }
+  // The peers see that the proxy has gone.
+  eager = true;
+  for (size_t i = 0; i < 1000 && !peers_.empty(); ++i) {
+    for (const auto& client : clients_) client->Step();
+    for (const auto& server : servers_) server->Step();
+    std::erase_if(peers_, [](const Peer* peer) { return peer->gone(); });
+    JumpClock();
+  }
+  CheckEnd();
+}
+
+// Everybody has a turn, in an order that changes.
+void World::Round() {
+  now_ms += dice.OneIn(4) ? 1 : 0;
+  if (options.clock_jumps && !eager && dice.OneIn(200)) now_ms += dice.Size(30'000);
+  MaybeConnect();
+  const size_t count = peers_.size();
+  const size_t first = count == 0 ? 0 : dice.Below(count);
+  for (size_t i = 0; i < count; ++i) peers_[(first + i) % count]->Step();
+  std::erase_if(peers_, [](const Peer* peer) { return peer->gone(); });
+  for (const Running& running : workers_) {
+    if (!running.worker->quiet()) running.worker->Turn();
+  }
+  MaybeOrder();
+}
+
+// The end: when everybody has gone, or, in some worlds, in the middle of things.
+void World::MaybeOrder() {
+  const bool over = connected_ == options.sessions &&
+                    std::all_of(clients_.begin(), clients_.end(),
+                                [](const auto& client) { return client->gone(); });
+  if (!over && !(options.stops && dice.OneIn(1500))) return;
+  const bool stop = dice.OneIn(2);
+  if (ordered_ && !stop) return;
+  ordered_ = true;
+  stopped = stopped || (stop && !over);
+  for (const Running& running : workers_) {
+    if (stop) {
+      running.worker->Stop();
+    } else {
+      running.worker->Drain();
+    }
+  }
+}
+
+// Nothing can happen before the next deadline.
+void World::JumpClock() {
+  uint64_t next = UINT64_MAX;
+  for (const Running& running : workers_) {
+    if (!running.worker->quiet()) next = std::min(next, running.ring->deadline_ms());
+  }
+  for (const Peer* peer : peers_) next = std::min(next, peer->deadline_ms());
+  if (next == UINT64_MAX && all_quiet()) return;
+  if (next == UINT64_MAX || ++jumps_ > kJumpsMax) {
+    for (const auto& client : clients_) client->CheckEnd();
+    Describe();
+    Fail("stuck: nothing can happen any more");
+  }
+  now_ms = std::max(next, now_ms + 1);
+}
+
+// What is left of a world that is stuck.
+void World::Describe() const {
+  for (const Running& running : workers_) {
+    std::fprintf(stderr, "worker: quiet %d, connections %llu, ops in flight %zu\n",
+                 running.worker->quiet(),
+                 static_cast<unsigned long long>(running.worker->stats().connections_open.value()),
+                 running.ring->ops_in_flight());
+  }
+  std::fprintf(stderr, "clients: %zu of %zu, workers told to end: %d\n", connected_,
+               options.sessions, ordered_);
+  for (const Peer* peer : peers_) std::fprintf(stderr, "%s\n", peer->Describe().c_str());
+}
+
+void World::CheckEnd() {
+  for (const auto& client : clients_) client->CheckEnd();
+  for (const Running& running : workers_) {
+    Require(running.ring->ops_in_flight() <= 1, "an op is in flight at the end");  // The wake-up.
+    Require(running.worker->stats().connections_open.value() == 0, "connections_open is not 0");
+  }
+  Require(service_.connections_open.load() == 0, "the process's connections_open is not 0");
+  workers_.clear();
+  Require(net.open_files() == 0, "a file descriptor was never closed");
+}
+
+}  // namespace sallyport::sim
