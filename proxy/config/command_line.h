@@ -33,7 +33,8 @@ struct CommandLine {
 
   Action action = Action::kExit;
   Config config;
-  std::string text;   // Whole lines.
+  std::string config_file;  // That --config names; empty without.
+  std::string text;         // Whole lines.
   std::string error;  // Empty, or one line with its end.
   int exit_code = 0;
 
