@@ -78,7 +78,8 @@ class Script {
     c_.ClientAsksForTls(static_cast<uint8_t>(greeting[packet::kHeaderSize - 1] + 1));
     c_.Arrived(Side::kServer);
     if (c_.session().phase() != Phase::kTlsHandshake) return;
-    c_.ClientStartsTls((how & 1) != 0 ? tests::kTls12 : tests::kTls13);
+    tls13_ = (how & 1) == 0;
+    c_.ClientStartsTls(tls13_ ? tests::kTls13 : tests::kTls12);
     if ((how & 2) == 0) c_.FinishTls();
   }
   void EndSomehow(uint8_t how) {
@@ -94,7 +95,7 @@ class Script {
         closed_tls_ = true;
         return;
       case 5:
-        if (TlsSpeaks()) c_.ClientUpdatesKeys((how & 8) != 0);
+        if (TlsSpeaks() && tls13_) c_.ClientUpdatesKeys((how & 8) != 0);
         return;
       default:
         c_.Arrived(Side::kServer);
@@ -114,6 +115,7 @@ class Script {
 
   mutable Conversation c_;
   bool client_spoke_ = false;
+  bool tls13_ = false;
   bool closed_tls_ = false;
 };
 
