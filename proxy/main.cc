@@ -68,6 +68,11 @@ void LogReady(const Config& config, const Foundation& foundation,
         "no tls_cert given: using a self-signed certificate made in memory; clients can't verify "
         "it");
   }
+  if (!foundation.key_file_mode.empty()) {
+    LogWarning(Line("others than its owner may touch the private key's file; chmod 600 it")
+                   .Add("file", config.tls_key)
+                   .Add("mode", foundation.key_file_mode));
+  }
   std::string servers;
   for (const ServerAddress& server : foundation.service.servers) {
     servers += (servers.empty() ? "" : ",") + server.text;
@@ -92,7 +97,6 @@ int Serve(const CommandLine& command_line) {
   const Config& config = command_line.config;
   if (!config.core_dumps) prctl(PR_SET_DUMPABLE, 0);
   const sigset_t signals = BlockSignals();
-  StartLog(config.log_level);
   const int workers_wanted =
       config.workers > 0 ? config.workers
                          : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -103,11 +107,18 @@ int Serve(const CommandLine& command_line) {
   std::string engine;
   std::vector<std::vector<int>> fds;
   std::vector<Address> addresses;
+  std::string sandbox_refusal;
   if (!LoadTls(config, &foundation, &error) || !MakeService(config, &foundation, &error) ||
-      !ChooseRing(config, &make_ring, &engine, &error) ||
-      !OpenListeners(config, foundation.service.tuning, workers_wanted, &fds, &addresses, &error)) {
+      !OpenListeners(config, foundation.service.tuning, workers_wanted, &fds, &addresses, &error) ||
+      !EnterSandboxFor(config, command_line.config_file, &sandbox_refusal, &error)) {
     return Complain(command_line, error);
   }
+  // The log's is the first thread: a sandbox holds only for threads that start inside.
+  StartLog(config.log_level);
+  if (!sandbox_refusal.empty()) {
+    LogWarning(Line("no sandbox: the process may open any file").Add("why", sandbox_refusal));
+  }
+  if (!ChooseRing(config, &make_ring, &engine, &error)) return Complain(command_line, error);
   RaiseFileLimit(config, workers_wanted);
   StartSigners(config, &foundation);
 

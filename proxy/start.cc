@@ -12,7 +12,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "proxy/config/command_line.h"
+#include "proxy/key_file.h"
 #include "proxy/log/log.h"
+#include "proxy/sandbox/sandbox.h"
 #include "tls/secret.h"
 #include "tls/self_signed.h"
 
@@ -45,7 +47,8 @@ void Wipe(std::string* text) {
   tls::Wipe({reinterpret_cast<uint8_t*>(text->data()), text->size()});
 }
 
-bool ReadPair(const Config& config, tls::CertificatePair* pair, StartError* error) {
+bool ReadPair(const Config& config, tls::CertificatePair* pair, std::string* key_file_mode,
+              StartError* error) {
   absl::StatusOr<std::string> certificate = ReadFile(config.tls_cert);
   if (!certificate.ok()) {
     return Fail("tls_cert", config.tls_cert + ": " + Message(certificate.status()), true, error);
@@ -53,6 +56,10 @@ bool ReadPair(const Config& config, tls::CertificatePair* pair, StartError* erro
   absl::StatusOr<std::string> key = ReadFile(config.tls_key);
   if (!key.ok()) {
     return Fail("tls_key", config.tls_key + ": " + Message(key.status()), true, error);
+  }
+  if (absl::Status status = CheckKeyFile(config.tls_key, key_file_mode); !status.ok()) {
+    Wipe(&*key);
+    return Fail("tls_key", config.tls_key + ": " + Message(status), true, error);
   }
   *pair = {*std::move(certificate), *std::move(key)};
   return true;
@@ -70,7 +77,7 @@ bool LoadTls(const Config& config, Foundation* out, StartError* error) {
         tls::MakeSelfSigned({HostName(), "localhost", "127.0.0.1", "::1"}, now, kSelfSignedDays);
     if (!made.ok()) return Fail("tls_cert", Message(made.status()), false, error);
     pair = *std::move(made);
-  } else if (!ReadPair(config, &pair, error)) {
+  } else if (!ReadPair(config, &pair, &out->key_file_mode, error)) {
     return false;
   }
   absl::StatusOr<std::unique_ptr<tls::Context>> context =
@@ -196,6 +203,19 @@ bool OpenListeners(const Config& config, const SocketTuning& tuning, int workers
       addresses->push_back(address);
     }
   }
+  return true;
+}
+
+bool EnterSandboxFor(const Config& config, const std::string& config_file, std::string* refusal,
+                     StartError* error) {
+  const bool wanted = config.sandbox == SandboxMode::kOn ||
+                      (config.sandbox == SandboxMode::kAuto && !config.core_dumps);
+  if (!wanted) return true;
+  const absl::Status status =
+      EnterSandbox(ReadableFolders({config_file, config.tls_cert, config.tls_key}));
+  if (status.ok()) return true;
+  if (config.sandbox == SandboxMode::kOn) return Fail("sandbox", Message(status), false, error);
+  *refusal = Message(status);
   return true;
 }
 

@@ -31,6 +31,7 @@ struct StartError {
 struct Foundation {
   std::unique_ptr<tls::Context> tls;  // Null where TLS is disabled.
   bool self_signed = false;
+  std::string key_file_mode;  // Where others than its owner may touch the key's file: "0644".
   std::unique_ptr<tls::PasswordKey> password_key;  // Null where no plaintext client can need it.
   std::unique_ptr<SignerPool> signers;             // Null where workers sign.
   Service service;
@@ -58,6 +59,12 @@ bool ChooseRing(const Config& config, RingFactory* out, std::string* name, Start
 bool OpenListeners(const Config& config, const SocketTuning& tuning, int workers,
                    std::vector<std::vector<int>>* fds, std::vector<Address>* addresses,
                    StartError* error);
+
+// EnterSandboxFor confines this thread, and those that it starts, to reading `config`'s files
+// again, as config.sandbox says. REQUIRES: all other files and names that a start needs were read.
+// `*refusal` is why the kernel didn't let it, where config.sandbox bears that.
+bool EnterSandboxFor(const Config& config, const std::string& config_file, std::string* refusal,
+                     StartError* error);
 
 // RaiseFileLimit raises the soft limit of open files to what max_connections may need, and warns
 // in the log where the hard limit forbids it.

@@ -80,6 +80,9 @@ std::optional<std::pair<std::string, std::string>> FindContradiction(const Confi
   if (!config.tls_key.empty() && config.tls_cert.empty()) {
     return {{"tls_key", "needs tls_cert as well"}};
   }
+  if (config.sandbox == SandboxMode::kOn && config.core_dumps) {
+    return {{"core_dumps", "needs sandbox off: nothing can be written inside"}};
+  }
   for (size_t i = 0; i < config.listen.size(); ++i) {
     const Endpoint listen = Parsed(config.listen[i]);
     for (size_t k = 0; k < i; ++k) {
@@ -142,6 +145,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv, const FileReader
 
   CommandLine result;
   absl::Status status;
+  result.config_file = flags->config_file.value_or("");
   if (flags->config_file.has_value()) status = ApplyFile(*flags->config_file, read_file, &result);
   if (status.ok()) status = Apply(flags->assignments, &result);
   if (!status.ok()) return Refuse("sallyport: " + Message(status) + "\n");

@@ -33,8 +33,9 @@ struct CommandLine {
 
   Action action = Action::kExit;
   Config config;
-  std::string text;   // Whole lines.
-  std::string error;  // Empty, or one line with its end.
+  std::string config_file;  // That --config names; empty without.
+  std::string text;         // Whole lines.
+  std::string error;        // Empty, or one line with its end.
   int exit_code = 0;
 
   // Complaint is the line for stderr, its end included, about an option whose value turned out bad

@@ -14,6 +14,9 @@ enum class TlsMode { kPreferred, kRequired, kDisabled };
 
 enum class IoEngine { kAuto, kIoUring, kEpoll };
 
+// kAuto: entered where the kernel has it. kOn: no start without.
+enum class SandboxMode { kAuto, kOn, kOff };
+
 // The initializers are the defaults: --help, --check_config and the manual page read them from
 // here. What each option means to an operator is in options.cc; here stands why a default is what
 // it is.
@@ -46,6 +49,9 @@ struct Config {
 
   bool allow_cleartext_password = false;
   bool core_dumps = false;
+
+  // Nothing is lost by it: what a proxy opens once it serves is its certificate, again.
+  SandboxMode sandbox = SandboxMode::kAuto;
 
   // A connection to a server takes one local port, and Linux has 28,232 of them (32768 to 60999)
   // for one address of a server. 20,000 leaves room for those in TIME_WAIT; past that a client had

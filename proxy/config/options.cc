@@ -19,6 +19,7 @@ constexpr std::string_view kTlsModes[] = {"preferred", "required", "disabled"};
 constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
 constexpr std::string_view kCongestionControls[] = {"auto", "system", "cubic",
                                                     "reno", "dctcp",  "bbr"};
+constexpr std::string_view kSandboxModes[] = {"auto", "on", "off"};
 constexpr std::string_view kLogLevels[] = {"debug", "info", "warning", "error"};
 
 constexpr int64_t kSecond = 1000;
@@ -65,6 +66,11 @@ constexpr Option kOptions[] = {
      kBool, &Config::allow_cleartext_password},
     {"core_dumps", "", "Let a crash write a core file. It may hold keys and passwords.", kBool,
      &Config::core_dumps},
+    {"sandbox", "MODE",
+     "auto: once started, open only files beside the configuration and certificates, for reading, "
+     "where the kernel can hold the proxy to that (Landlock), and without core_dumps. on: refuse "
+     "to start without. off: don't.",
+     kChoice, &Config::sandbox, 0, 0, kSandboxModes},
     {"max_connections", "COUNT", "Clients at once, in the whole process; more are told so.", kCount,
      &Config::max_connections, 1, 10'000'000},
     {"connect_timeout", "SECONDS", "For connecting to a server.", kSeconds,

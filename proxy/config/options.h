@@ -31,7 +31,7 @@ enum class OptionKind {
 struct Option {
   using Field = std::variant<std::monostate, bool Config::*, int Config::*, uint32_t Config::*,
                              std::string Config::*, std::vector<std::string> Config::*,
-                             TlsMode Config::*, IoEngine Config::*>;
+                             TlsMode Config::*, IoEngine Config::*, SandboxMode Config::*>;
 
   std::string_view name;  // With '_'; '-' is the same in flags and keys.
   std::string_view value_name;

@@ -27,6 +27,7 @@ TEST(CommandLine, RunsWithTheDefaultsWhenNothingIsSaid) {
   EXPECT_THAT(result.config.server, ElementsAre("127.0.0.1:3306"));
   EXPECT_EQ(result.config.tls_mode, TlsMode::kPreferred);
   EXPECT_EQ(result.config.io_engine, IoEngine::kAuto);
+  EXPECT_EQ(result.config.sandbox, SandboxMode::kAuto);
   EXPECT_EQ(result.config.workers, 0);
   EXPECT_EQ(result.config.admin, "127.0.0.1:6034");
   EXPECT_EQ(result.config.max_connections, 20'000u);
@@ -149,6 +150,7 @@ constexpr Precedence kPrecedence[] = {
     {"admin", "':1'", ":1", ""},
     {"allow_cleartext_password", "true", "true", "false"},
     {"core_dumps", "true", "true", "false"},
+    {"sandbox", "'off'", "off", "on"},
     {"max_connections", "2", "2", "3"},
     {"connect_timeout", "0.1", "0.1", "7"},
     {"handshake_timeout", "2", "2", "0.001"},

@@ -114,6 +114,8 @@ const FlagCase kFlagCases[] = {
     // Contradictions.
     {{"--tls_cert=c"}, "--tls_cert: needs tls_key as well"},
     {{"--tls_key=k"}, "--tls_key: needs tls_cert as well"},
+    {{"--core_dumps", "--sandbox=on"},
+     "--core_dumps: needs sandbox off: nothing can be written inside"},
     {{"--listen=a:1,b:1,A:1"}, "--listen: \"A:1\" is there twice"},
     {{"--listen=:3306"}, "server: \"127.0.0.1:3306\" is the proxy itself (listen has \":3306\")"},
     {{"--server=localhost:6033"},

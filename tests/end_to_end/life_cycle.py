@@ -183,6 +183,40 @@ def bad_certificates(room):
                           " / ".join(proxy.lines))
 
 
+def open_key_files(room):
+    """A key that others may read is warned of; one that all may write is refused."""
+    certificate, key = room.authority.issue("open")
+    os.chmod(key, 0o644)
+    with room.proxy(pair=(certificate, key)) as proxy:
+        line = proxy.wait_line("private key's file", 2)
+        room.report.check("a key that others may read: a line names file and mode",
+                          line and key in line and "0644" in line, " / ".join(proxy.lines))
+    os.chmod(key, 0o666)
+    code, output = room.run("--listen", "127.0.0.1:0", "--admin", "", "--tls_cert", certificate,
+                            "--tls_key", key)
+    room.report.equal("a key that all may write: exit code 2", code, 2, output[-300:])
+    room.report.check("a key that all may write: is named", key in output and "0666" in output,
+                      output[-300:])
+
+
+def sandbox(room):
+    """All threads are inside or, where the kernel has no Landlock, the proxy says so."""
+    def threads_inside(proxy):
+        folder = f"/proc/{proxy.process.pid}/task"
+        return {"NoNewPrivs:\t1" in open(f"{folder}/{thread}/status", encoding="ascii").read()
+                for thread in os.listdir(folder)}
+    with room.proxy(pair=room.pair, arguments=["--sandbox", "on"], wait=False) as proxy:
+        line = proxy.wait_line("listening on|sandbox")
+        if line and "no Landlock" in line:
+            room.report.equal("sandbox on without Landlock: exit code 1", exit_within(proxy, 5), 1)
+            return
+        room.report.equal("sandbox on: each thread is inside", threads_inside(proxy), {True})
+    with room.proxy(pair=room.pair, arguments=["--sandbox", "off"]) as proxy:
+        room.report.equal("sandbox off: no thread is inside", threads_inside(proxy), {False})
+    with room.proxy(pair=room.pair, arguments=["--core_dumps"]) as proxy:
+        room.report.equal("core dumps: no thread is inside", threads_inside(proxy), {False})
+
+
 def without_certificate(room):
     with room.proxy(pair=None) as proxy:
         room.report.check("without a certificate: the log says that it made one",
@@ -248,8 +282,8 @@ def no_io_uring(room):
 
 
 CHECKS = [stops_when_idle, lets_sessions_finish, grace_ends, second_signal, bad_arguments,
-          port_in_use, bad_certificates, without_certificate, positional_form, tls_modes,
-          admin_answers, no_io_uring]
+          port_in_use, bad_certificates, open_key_files, sandbox, without_certificate,
+          positional_form, tls_modes, admin_answers, no_io_uring]
 
 
 def main():

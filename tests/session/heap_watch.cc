@@ -19,7 +19,7 @@ struct Prefix {
 };
 static_assert(sizeof(Prefix) % alignof(std::max_align_t) == 0);
 
-void* Allocate(size_t size) {
+[[maybe_unused]] void* Allocate(size_t size) {
   auto* prefix = static_cast<Prefix*>(std::malloc(sizeof(Prefix) + size));
   if (prefix == nullptr) std::abort();
   *prefix = {size, watching ? size : 0};
@@ -29,7 +29,7 @@ void* Allocate(size_t size) {
   return memory;
 }
 
-void Free(void* memory) {
+[[maybe_unused]] void Free(void* memory) {
   if (memory == nullptr) return;
   Prefix* prefix = static_cast<Prefix*>(memory) - 1;
   held -= prefix->counted;
@@ -52,9 +52,13 @@ size_t HeapWatch::bytes_held() { return held; }
 
 }  // namespace sallyport::tests
 
+// libFuzzer brings a C++ library of its own, which gives ours blocks to free that it never made: so
+// nothing is watched there.
+#ifndef SALLYPORT_LIBFUZZER
 void* operator new(size_t size) { return sallyport::tests::Allocate(size); }
 void* operator new[](size_t size) { return sallyport::tests::Allocate(size); }
 void operator delete(void* memory) noexcept { sallyport::tests::Free(memory); }
 void operator delete[](void* memory) noexcept { sallyport::tests::Free(memory); }
 void operator delete(void* memory, size_t) noexcept { sallyport::tests::Free(memory); }
 void operator delete[](void* memory, size_t) noexcept { sallyport::tests::Free(memory); }
+#endif
