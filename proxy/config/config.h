@@ -1,4 +1,4 @@
-// Config: what an operator decides, as one checked value. Made once at start, then only read.
+// Config: what an operator decides, as one checked value. Made whole, then only read.
 #ifndef PROXY_CONFIG_CONFIG_H_
 #define PROXY_CONFIG_CONFIG_H_
 
@@ -17,7 +17,11 @@ enum class IoEngine { kAuto, kIoUring, kEpoll };
 // The initializers are the defaults: --help, --check_config and the manual page read them from
 // here. What each option means to an operator is in options.cc; here stands why a default is what
 // it is.
-struct Config {
+
+// What clients of one listener get: a [[listener]] table, or the keys above all tables.
+struct ListenerConfig {
+  std::string name;  // For logs; may be empty.
+
   std::vector<std::string> listen = {"0.0.0.0:6033"};
   std::vector<std::string> server = {"127.0.0.1:3306"};
 
@@ -25,14 +29,7 @@ struct Config {
   std::string tls_cert;  // Both empty: a self-signed pair, made in memory.
   std::string tls_key;
 
-  IoEngine io_engine = IoEngine::kAuto;
-  int workers = 0;  // 0: one a CPU.
-
-  // Loopback only: metrics tell an outsider more than he should know.
-  std::string admin = "127.0.0.1:6034";  // Empty: off.
-
   bool allow_cleartext_password = false;
-  bool core_dumps = false;
 
   // A connection to a server takes one local port, and Linux has 28,232 of them (32768 to 60999)
   // for one address of a server. 20,000 leaves room for those in TIME_WAIT; past that a client had
@@ -53,10 +50,6 @@ struct Config {
   // that is later does nothing, and what a vanished peer leaves behind is keepalive's work.
   uint32_t idle_timeout_ms = 0;
 
-  // What connections get to finish after SIGTERM: under the 30 s that container runtimes commonly
-  // grant before SIGKILL. 0: none.
-  uint32_t shutdown_timeout_ms = 25'000;
-
   // A peer that vanished is noticed after 60 + 6 * 10 s = 2 minutes. The first 60 s are under the
   // idle limits of the NAT and load balancers of the large clouds (240 s, 350 s). Idle 0: off.
   uint32_t keepalive_idle_s = 60;
@@ -66,8 +59,28 @@ struct Config {
   // TCP_USER_TIMEOUT. 0: the kernel's own rule (some 15 minutes of retransmissions). Not less,
   // because Linux holds it also against a live client that pauses reading a long result.
   uint32_t user_timeout_ms = 0;
+};
+
+// What there is once in a process.
+struct Config {
+  IoEngine io_engine = IoEngine::kAuto;
+  int workers = 0;  // 0: one a CPU.
+
+  // Loopback only: metrics tell an outsider more than he should know.
+  std::string admin = "127.0.0.1:6034";  // Empty: off.
+
+  bool core_dumps = false;
+
+  uint32_t max_connections = ListenerConfig{}.max_connections;
+
+  // What connections get to finish after SIGTERM: under the 30 s that container runtimes commonly
+  // grant before SIGKILL. 0: none.
+  uint32_t shutdown_timeout_ms = 25'000;
 
   std::string log_level = "info";
+
+  // Never empty. The file's [[listener]] tables in their order, or one made of the keys outside.
+  std::vector<ListenerConfig> listeners = {ListenerConfig{}};
 };
 
 }  // namespace sallyport

@@ -20,6 +20,7 @@ namespace {
 // A path of unix(7) has 108 bytes with its end.
 constexpr size_t kUnixPathMax = 107;
 constexpr size_t kQuotedMax = 100;
+constexpr size_t kNameMax = 64;
 
 absl::Status Bad(std::string_view text, const std::string& why) {
   return absl::InvalidArgumentError(Quoted(text) + " " + why);
@@ -173,6 +174,13 @@ absl::StatusOr<size_t> ParseChoice(std::string_view text,
 absl::Status CheckPath(std::string_view text) {
   if (HasControls(text)) return Bad(text, "has control characters");
   return IsUtf8(text) ? absl::OkStatus() : Bad(text, "is not UTF-8");
+}
+
+absl::Status CheckName(std::string_view text) {
+  if (text.empty() || text.size() > kNameMax) {
+    return Bad(text, absl::StrFormat("has not between 1 and %d bytes", kNameMax));
+  }
+  return CheckPath(text);
 }
 
 absl::StatusOr<Endpoint> ParseAddress(std::string_view text, const AddressRules& rules) {
