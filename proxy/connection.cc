@@ -12,13 +12,14 @@
 
 namespace sallyport {
 
-Connection::Connection(Workbench* bench, uint64_t id, uint32_t slot, uint16_t generation,
-                       int client_fd)
+Connection::Connection(Workbench* bench, std::shared_ptr<const Service> service, uint64_t id,
+                       uint32_t slot, uint16_t generation, int client_fd)
     : bench_(bench),
+      service_(std::move(service)),
       id_(id),
       slot_(slot),
       generation_(generation),
-      session_(bench->service->session),
+      session_(service_->session),
       started_ms_(bench->ring->now_ms()),
       active_ms_(started_ms_),
       stage_ms_(started_ms_) {

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -45,7 +46,6 @@ struct Workbench {
   Ring* ring = nullptr;
   TimerWheel* timers = nullptr;
   Stats* stats = nullptr;
-  const Service* service = nullptr;
   Outboxes outboxes;
   PipePool pipes;
   std::span<uint8_t> receive_room;    // kReceiveBytesMax bytes.
@@ -61,9 +61,10 @@ class Connection {
   };
 
  public:
-  // id: unique in the process, for the log. client_fd is owned from here on. slot and generation
-  // tag its ops.
-  Connection(Workbench* bench, uint64_t id, uint32_t slot, uint16_t generation, int client_fd);
+  // service: kept until the end, whatever is reloaded. id: unique in the process, for the log.
+  // client_fd is owned from here on. slot and generation tag its ops.
+  Connection(Workbench* bench, std::shared_ptr<const Service> service, uint64_t id, uint32_t slot,
+             uint16_t generation, int client_fd);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -81,6 +82,7 @@ class Connection {
   void Shutdown();
 
   uint32_t slot() const { return slot_; }
+  const Service& service() const { return *service_; }
   // FromTimer finds the connection whose timer expired.
   static Connection* FromTimer(Timer* timer) { return static_cast<ConnectionTimer*>(timer)->owner; }
 
@@ -160,10 +162,10 @@ class Connection {
   OpTag Tag(Verb verb, Side side, uint8_t which = 0) const {
     return {slot_, generation_, verb, static_cast<uint8_t>(static_cast<uint8_t>(side) + which)};
   }
-  const Service& service() const { return *bench_->service; }
   Ring& ring() { return *bench_->ring; }
 
   Workbench* const bench_;
+  const std::shared_ptr<const Service> service_;
   const uint64_t id_;
   const uint32_t slot_;
   const uint16_t generation_;

@@ -1,4 +1,4 @@
-// What happens once, before the first connection: from a checked Config to what workers need.
+// From a checked Config to what workers need: at start, and the services again at each reload.
 // Each function's error is a line for the operator; the message names the thing, not yet the
 // option.
 #ifndef PROXY_START_H_
@@ -6,49 +6,51 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "proxy/config/command_line.h"
 #include "proxy/config/config.h"
 #include "proxy/ring/ring.h"
 #include "proxy/service.h"
-#include "tls/context.h"
-#include "tls/rsa_password.h"
+#include "proxy/worker.h"
 
 namespace sallyport {
 
-// A failure at start, with the option that it belongs to.
+// A failure, with the option that it belongs to.
 struct StartError {
   std::string option;
   std::string what;
   bool bad_config = false;  // The configuration is wrong, not the machine: another exit code.
-};
-
-// What lives as long as the workers do.
-struct Foundation {
-  std::unique_ptr<tls::Context> tls;  // Null where TLS is disabled.
-  bool self_signed = false;
-  std::unique_ptr<tls::PasswordKey> password_key;  // Null where no plaintext client can need it.
-  Service service;
+  size_t listener = CommandLine::kNoListener;  // Whose option.
 };
 
 // LoadTls reads certificate and key, or makes a self-signed pair in memory, and checks them.
-bool LoadTls(const Config& config, Foundation* out, StartError* error);
+// `before`: the snapshot to replace, or null; what is made in memory is kept.
+bool LoadTls(const ListenerConfig& config, const Service* before, Service* out, StartError* error);
 
-// MakeService resolves the servers' names and fills in the rest. REQUIRES: LoadTls succeeded.
-bool MakeService(const Config& config, Foundation* out, StartError* error);
+// MakeServices makes a snapshot for each listener: LoadTls, and the servers' names are resolved.
+// `counts` outlive all snapshots; the first is the process's, the others the listeners'. `before`:
+// the snapshots to replace, or none.
+bool MakeServices(const Config& config, std::span<OpenCount> counts, const Services& before,
+                  Services* out, StartError* error);
 
 // ChooseRing says which engine to use; with io_engine=auto, where io_uring is refused, it logs why.
 using RingFactory = std::function<std::unique_ptr<Ring>()>;
 bool ChooseRing(const Config& config, RingFactory* out, std::string* name, StartError* error);
 
+// What is listened on, as it was bound.
+struct BoundAddress {
+  Address address;
+  size_t listener = 0;
+};
+
 // OpenListeners opens, for each worker, a socket for each address to listen on. Port 0 becomes the
-// same free port for all. `addresses` are what was bound.
-bool OpenListeners(const Config& config, const SocketTuning& tuning, int workers,
-                   std::vector<std::vector<int>>* fds, std::vector<Address>* addresses,
-                   StartError* error);
+// same free port for all.
+bool OpenListeners(const Config& config, const Services& services, int workers,
+                   std::vector<std::vector<ListenSocket>>* sockets,
+                   std::vector<BoundAddress>* addresses, StartError* error);
 
 // RaiseFileLimit raises the soft limit of open files to what max_connections may need, and warns
 // in the log where the hard limit forbids it.

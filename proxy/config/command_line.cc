@@ -67,8 +67,7 @@ absl::Status ApplyFile(const std::string& file, const FileReader& read_file, Com
   const absl::StatusOr<TomlFile> toml = ReadToml(*text, file);
   if (!toml.ok()) return toml.status();
   Config& config = result->config;
-  absl::Status status =
-      Apply(toml->assignments, {&config, &config.listeners[0]}, &result->places);
+  absl::Status status = Apply(toml->assignments, {&config, &config.listeners[0]}, &result->places);
   result->listener_places[0].places = result->places;
   if (!status.ok() || toml->listeners.empty()) return status;
 
@@ -94,8 +93,9 @@ absl::Status ApplyFlags(const std::vector<Assignment>& assignments, CommandLine*
   // Once for the process's fields, then for the other listeners'.
   Config* process = &config;
   for (size_t i = 0; i < config.listeners.size(); ++i) {
-    absl::Status status = Apply(assignments, {std::exchange(process, nullptr), &config.listeners[i]},
-                                &result->listener_places[i].places);
+    absl::Status status =
+        Apply(assignments, {std::exchange(process, nullptr), &config.listeners[i]},
+              &result->listener_places[i].places);
     if (!status.ok()) return status;
   }
   for (const Assignment& flag : assignments) {

@@ -62,8 +62,8 @@ struct CommandLine {
 
 // ParseCommandLine reads the arguments, the configuration file that --config names, and checks the
 // whole: defaults, then the file's keys, then those of its [[listener]] tables, then flags, which
-// win over every table. It never fails: bad arguments are a kExit with kExitBadConfig. It reads nothing but what
-// `read_file` gives it. argv[0] is not looked at.
+// win over every table. It never fails: bad arguments are a kExit with kExitBadConfig. It reads
+// nothing but what `read_file` gives it. argv[0] is not looked at.
 CommandLine ParseCommandLine(int argc, const char* const* argv,
                              const FileReader& read_file = ReadFile);
 

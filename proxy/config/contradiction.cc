@@ -26,9 +26,8 @@ std::optional<Contradiction> FindLoop(const Config& config, std::string_view lis
   for (size_t i = 0; i < config.listeners.size(); ++i) {
     for (const std::string& server : config.listeners[i].server) {
       if (!IsServedBy(Parsed(server), Parsed(listen))) continue;
-      return {
-          {"server", Quoted(server) + " is the proxy itself (listen has " + Quoted(listen) + ")",
-           i}};
+      return {{"server",
+               Quoted(server) + " is the proxy itself (listen has " + Quoted(listen) + ")", i}};
     }
   }
   return std::nullopt;

@@ -27,8 +27,13 @@ constexpr int64_t kDay = 24 * kHour;
 // Limits are wide: they catch slips (milliseconds for seconds) and what the kernel refuses (the
 // keepalive limits are those of tcp(7)), not taste.
 constexpr Option kOptions[] = {
-    {"config", "FILE", "TOML with any of the keys below, and a [[listener]] table for each of several listeners; flags "
-     "win.", kConfigFile, {}},
+    {"config",
+     "FILE",
+     "TOML with any of the keys below, and a [[listener]] table for each of several listeners; "
+     "flags "
+     "win.",
+     kConfigFile,
+     {}},
     {"name", "", "In a [[listener]] only: what the log calls it.", kName, &ListenerConfig::name},
     {"listen", "ADDRESS,...",
      "Where clients connect: HOST:PORT, [V6]:PORT, or :PORT for all interfaces.", kListenAddresses,
@@ -74,8 +79,8 @@ constexpr Option kOptions[] = {
      kSeconds, &Config::shutdown_timeout_ms, 0, kDay},
     {"keepalive_idle", "SECONDS", "Quiet time before the first TCP keepalive probe; 0 is none.",
      kCount, &ListenerConfig::keepalive_idle_s, 0, 32767},
-    {"keepalive_interval", "SECONDS", "Time between probes.", kCount, &ListenerConfig::keepalive_interval_s,
-     1, 32767},
+    {"keepalive_interval", "SECONDS", "Time between probes.", kCount,
+     &ListenerConfig::keepalive_interval_s, 1, 32767},
     {"keepalive_count", "COUNT", "Probes without an answer before the peer counts as gone.", kCount,
      &ListenerConfig::keepalive_count, 1, 127},
     {"user_timeout", "SECONDS",
@@ -308,7 +313,8 @@ void ClearOption(const Option& option, const OptionTarget& to) {
 }
 
 void CopyOption(const Option& option, const OptionSource& from, const OptionTarget& to) {
-  ForEachField(option, to, [&](auto* owner, auto field) { owner->*field = Owner(field, from)->*field; });
+  ForEachField(option, to,
+               [&](auto* owner, auto field) { owner->*field = Owner(field, from)->*field; });
 }
 
 std::string OptionText(const Option& option, const OptionSource& from) {

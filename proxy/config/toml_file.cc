@@ -175,9 +175,8 @@ absl::StatusOr<TomlFile> ReadToml(std::string_view text, std::string_view file) 
 
   TomlFile result;
   std::vector<Entry> entries = EntriesByLine(table);
-  const auto tables = std::find_if(entries.begin(), entries.end(), [](const Entry& entry) {
-    return entry.key == kListenerTable;
-  });
+  const auto tables = std::find_if(entries.begin(), entries.end(),
+                                   [](const Entry& entry) { return entry.key == kListenerTable; });
   std::optional<Entry> listeners;
   if (tables != entries.end()) {
     listeners = *tables;

@@ -88,6 +88,11 @@ void StartLog(const LogOptions& options) {
 
 void StartLog(std::string_view level) { StartLog(LogOptions{.level = level}); }
 
+void SetLogLevel(std::string_view level) {
+  const std::shared_lock lock(log_mutex);
+  if (current_log != nullptr) current_log->logger->set_level(Level(level));
+}
+
 void StopLog() {
   std::unique_ptr<Log> log;
   uint64_t counted = 0;

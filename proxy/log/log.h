@@ -22,6 +22,9 @@ struct LogOptions {
 void StartLog(const LogOptions& options);
 void StartLog(std::string_view level);
 
+// SetLogLevel changes the level. Any thread. Nothing where the log is not started.
+void SetLogLevel(std::string_view level);
+
 // StopLog writes what waits and ends the thread. When nobody reads the other end of stderr it gives
 // up after a second: a stuck log must not keep the process alive.
 void StopLog();

@@ -70,7 +70,8 @@ TEST(CommandLine, ABareBooleanLeavesTheNextArgumentAlone) {
 TEST(CommandLine, CollectsListsFromRepetitionAndCommas) {
   const CommandLine result =
       Parse({"--server", "a:1", "--listen=:1", "--server=b:2, c:3", "--server=unix:/run/m.sock"});
-  EXPECT_THAT(result.config.listeners[0].server, ElementsAre("a:1", "b:2", "c:3", "unix:/run/m.sock"));
+  EXPECT_THAT(result.config.listeners[0].server,
+              ElementsAre("a:1", "b:2", "c:3", "unix:/run/m.sock"));
   EXPECT_THAT(result.config.listeners[0].listen, ElementsAre(":1"));
 }
 

@@ -215,8 +215,7 @@ const TomlCase kListenerCases[] = {
      "4: listen: \":1\" is another listener's too"},
     {"[[listener]]\n\n[[listener]]\nname = 'a'\n",
      "3: listener: listen: \"0.0.0.0:6033\" is another listener's too"},
-    {"listen = ':1'\n[[listener]]\n[[listener]]\n",
-     "1: listen: \":1\" is another listener's too"},
+    {"listen = ':1'\n[[listener]]\n[[listener]]\n", "1: listen: \":1\" is another listener's too"},
     {"[[listener]]\nname = 'a'\nlisten = ':1'\n[[listener]]\nname = 'a'\nlisten = ':2'\n",
      "5: name: \"a\" is another listener's too"},
     {"[[listener]]\nlisten = ':1'\n[[listener]]\nlisten = ':2'\nserver = '127.0.0.1:1'\n",
@@ -236,7 +235,8 @@ TEST(Complaint, AboutAListenerNamesFileLineAndKey) {
 
 TEST(Complaint, AFlagThatCouldBeForAnyOfSeveralListeners) {
   const Files files = {{"f", "[[listener]]\nlisten = ':1'\n[[listener]]\nlisten = ':2'\n"}};
-  const std::string why = ": there are several [[listener]] tables, and it could be for any of them";
+  const std::string why =
+      ": there are several [[listener]] tables, and it could be for any of them";
   ExpectRefused(Parse({"--config=f", "--listen=:3"}, files), "--listen" + why);
   ExpectRefused(Parse({"--server=db:1", "--config=f"}, files), "--server" + why);
   ExpectRefused(Parse({"--config=f", "1", "2", "c", "k"}, files), "argument 1 (listen)" + why);
