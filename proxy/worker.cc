@@ -1,6 +1,7 @@
 #include "proxy/worker.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <future>
+#include <string>
 #include <utility>
 
 #include "packet/check.h"
@@ -48,6 +50,7 @@ absl::Status Worker::Start() {
   std::promise<absl::Status> started;
   std::future<absl::Status> status = started.get_future();
   thread_ = std::thread([this, started = std::move(started)]() mutable {
+    pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
     const absl::Status ring_status = ring_->Start();
     started.set_value(ring_status);
     if (ring_status.ok()) Run();
