@@ -14,6 +14,7 @@
 #ifndef PROXY_CONNECTION_H_
 #define PROXY_CONNECTION_H_
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -21,6 +22,8 @@
 #include <string>
 #include <vector>
 
+#include "proxy/limits.h"
+#include "proxy/log/line_limit.h"
 #include "proxy/pipe_pool.h"
 #include "proxy/ring/ring.h"
 #include "proxy/send_queue.h"
@@ -53,6 +56,7 @@ struct Workbench {
   std::vector<Connection*> drains;    // To be drained when this batch's completions are done.
   std::deque<SlotTag> handshakes;     // Whose TLS handshake step waits for its turn.
   std::vector<Connection*> finished;  // Nothing in flight, all closed: to be freed.
+  LineLimit failed_lines{kFailedLinesBurst, kFailedLinesPerSecond};
 };
 
 class Connection {
@@ -155,6 +159,9 @@ class Connection {
   bool LinkIsDone(Side side) const;
   void BeginClose();
   void CloseIfQuiet();
+  void NotePhase();
+  uint64_t Duration(Phase from, Phase to) const;
+  void CountEnd() const;
   void LogEnd() const;
 
   // A side may have two Polls in flight: `side` of a tag tells the one for POLLIN from the other.
@@ -177,6 +184,9 @@ class Connection {
   const uint64_t started_ms_;
   uint64_t active_ms_;  // When bytes last came.
   uint64_t stage_ms_;   // When the stage began.
+  std::array<uint32_t, static_cast<size_t>(Phase::kCommand) + 1> reached_ms_{};  // After the start.
+  uint32_t dialled_ms_ = 0;                                                      // Likewise.
+  Phase noted_phase_ = Phase::kGreeting;  // The furthest that reached_ms_ has.
   Stage stage_ = Stage::kLogin;
   uint16_t server_index_ = 0;
   bool login_counted_ = false;

@@ -25,7 +25,7 @@ sigset_t BlockSignals() {
   signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, number);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -76,17 +76,25 @@ Process::~Process() = default;
 int Process::Run() {
   if (!command_line_.config.core_dumps) prctl(PR_SET_DUMPABLE, 0);
   signals_ = BlockSignals();
-  StartLog(command_line_.config.log_level);
   StartError error;
+  const Config& config = command_line_.config;
+  const absl::StatusOr<LogTarget> target = OpenLogTarget(config.log_file);
+  if (!target.ok()) {
+    error = {"log_file", std::string(target.status().message())};
+    return Complain(error);
+  }
+  StartLog({.level = config.log_level, .format = config.log_format, .target = *target});
   if (!Start(&error)) {
     DrainAndStop(0);
     StopLog();
-    std::fputs(command_line_.Complaint(error.option, error.what, error.listener).c_str(), stderr);
-    return error.bad_config ? kExitBadConfig : kExitFailedStart;
+    return Complain(error);
   }
   NotifyReady();
   int signal_number = NextSignal();
-  for (; signal_number == SIGHUP; signal_number = NextSignal()) Reload();
+  for (; signal_number != SIGTERM && signal_number != SIGINT; signal_number = NextSignal()) {
+    if (signal_number == SIGHUP) Reload();
+    if (signal_number == SIGUSR1) ReopenLog();
+  }
 
   NotifyStopping();
   LogInfo(Line("stopping").Add("signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
@@ -96,6 +104,11 @@ int Process::Run() {
   LogInfo("stopped");
   StopLog();
   return 0;
+}
+
+int Process::Complain(const StartError& error) const {
+  std::fputs(command_line_.Complaint(error.option, error.what, error.listener).c_str(), stderr);
+  return error.bad_config ? kExitBadConfig : kExitFailedStart;
 }
 
 // --- The start.
@@ -184,6 +197,19 @@ void Process::LookAfterWatchdog() {
   if (!alive) return;
   FeedWatchdog();
   for (const auto& worker : workers_) worker->Ping();
+}
+
+void Process::ReopenLog() {
+  const std::string& file = command_line_.config.log_file;
+  if (file.empty() || file == "journal") return;
+  const absl::StatusOr<LogTarget> target = OpenLogTarget(file);
+  if (!target.ok()) {
+    LogError(
+        Line("log_file can't be opened again").Add("why", std::string(target.status().message())));
+    return;
+  }
+  MoveLog(*target);
+  LogInfo("log opened again");
 }
 
 void Process::Reload() {

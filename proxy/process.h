@@ -4,6 +4,7 @@
 //   SIGTERM SIGINT   stop accepting, let sessions finish for shutdown_timeout; the second: end now
 //   SIGHUP           read configuration and certificates again, for connections that come from then
 //                    on; all of it, or (when anything is wrong) nothing
+//   SIGUSR1          open log_file again, after its rotation
 #ifndef PROXY_PROCESS_H_
 #define PROXY_PROCESS_H_
 
@@ -33,11 +34,13 @@ class Process {
   int Run();
 
  private:
+  int Complain(const StartError& error) const;
   bool Start(StartError* error);
   bool StartWorkers(std::vector<std::vector<ListenSocket>> sockets, StartError* error);
   void LogListeners(const std::vector<BoundAddress>& addresses) const;
   int NextSignal();
   void LookAfterWatchdog();
+  void ReopenLog();
   void Reload();
   std::string TryReload(std::vector<std::string>* need_restart);
   void DrainAndStop(uint32_t grace_ms);

@@ -98,6 +98,7 @@ void Worker::Run() {
   ring_->Poll(wake_fd_, POLLIN, kWakeTag);
   ArmAccepts();
   while (!quiet()) Turn();
+  TellLeftOut();
 }
 
 // Established connections first: what is in the batch, then bulk, then time, then TLS handshakes.
@@ -109,6 +110,10 @@ void Worker::Turn() {
   while (Timer* timer = timers_->Expired(ring_->now_ms())) {
     if (timer == &accept_pause_) {
       ArmAccepts();
+      continue;
+    }
+    if (timer == &left_out_due_) {
+      TellLeftOut();
       continue;
     }
     Connection::FromTimer(timer)->OnDeadline();
@@ -207,6 +212,9 @@ void Worker::RefuseTooMany(int fd) {
 }
 
 void Worker::FreeFinished() {
+  if (bench_.failed_lines.left_out() > 0 && !left_out_due_.is_set()) {
+    timers_->Set(&left_out_due_, ring_->now_ms() + kLeftOutMs);
+  }
   for (Connection* connection : std::exchange(bench_.finished, {})) {
     const uint32_t index = connection->slot();
     connection->service().open->Subtract();
@@ -216,6 +224,14 @@ void Worker::FreeFinished() {
     --open_;
     stats_.connections_open.Subtract();
   }
+}
+
+void Worker::TellLeftOut() {
+  const uint64_t count = bench_.failed_lines.TakeLeftOut();
+  if (count == 0) return;
+  LogWarning(Line("lines left out of connections that never logged in")
+                 .Add("worker", index_)
+                 .Add("count", count));
 }
 
 // --- What other threads ask for.

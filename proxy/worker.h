@@ -75,6 +75,7 @@ class Worker {
   void Adopt(int fd, const std::shared_ptr<const Service>& service);
   void RefuseTooMany(int fd);
   void FreeFinished();
+  void TellLeftOut();
   void OnWake();
   void ObeyOrder();
   void TakeServices();
@@ -99,6 +100,7 @@ class Worker {
   std::unique_ptr<uint8_t[]> receive_room_;
   Workbench bench_;
   Timer accept_pause_;
+  Timer left_out_due_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
   uint64_t accepted_ = 0;

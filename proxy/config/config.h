@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "proxy/log/line.h"
+
 namespace sallyport {
 
 // kPreferred: a client chooses. kRequired: one that does not ask for TLS is refused. kDisabled: TLS
@@ -78,6 +80,8 @@ struct Config {
   uint32_t shutdown_timeout_ms = 25'000;
 
   std::string log_level = "info";
+  LogFormat log_format = LogFormat::kText;
+  std::string log_file;  // Empty: stderr. "journal": the journal.
 
   // Never empty. The file's [[listener]] tables in their order, or one made of the keys outside.
   std::vector<ListenerConfig> listeners = {ListenerConfig{}};

@@ -18,6 +18,7 @@ using enum OptionKind;
 // In the order of the enums: a choice is stored as its place.
 constexpr std::string_view kTlsModes[] = {"preferred", "required", "disabled"};
 constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
+constexpr std::string_view kLogFormats[] = {"text", "json"};
 constexpr std::string_view kLogLevels[] = {"debug", "info", "warning", "error"};
 
 constexpr int64_t kSecond = 1000;
@@ -88,6 +89,11 @@ constexpr Option kOptions[] = {
      kSeconds, &ListenerConfig::user_timeout_ms, 0, kDay},
     {"log_level", "LEVEL", "What is logged: lines of this level and worse.", kChoice,
      &Config::log_level, 0, 0, kLogLevels},
+    {"log_format", "FORMAT", "text: event key=value. json: an object a line.", kChoice,
+     &Config::log_format, 0, 0, kLogFormats},
+    {"log_file", "FILE",
+     "Where the log goes: a file, opened again on SIGUSR1; journal; empty is stderr.", kPath,
+     &Config::log_file},
     {"check_config",
      "",
      "Check everything, print the configuration in effect as TOML, and exit.",

@@ -48,9 +48,9 @@ struct Option {
   using Field =
       std::variant<std::monostate, bool Config::*, int Config::*, uint32_t Config::*,
                    std::string Config::*, std::vector<std::string> Config::*, IoEngine Config::*,
-                   bool ListenerConfig::*, int ListenerConfig::*, uint32_t ListenerConfig::*,
-                   std::string ListenerConfig::*, std::vector<std::string> ListenerConfig::*,
-                   TlsMode ListenerConfig::*, Both>;
+                   LogFormat Config::*, bool ListenerConfig::*, int ListenerConfig::*,
+                   uint32_t ListenerConfig::*, std::string ListenerConfig::*,
+                   std::vector<std::string> ListenerConfig::*, TlsMode ListenerConfig::*, Both>;
 
   std::string_view name;  // With '_'; '-' is the same in flags and keys.
   std::string_view value_name;

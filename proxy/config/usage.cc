@@ -29,7 +29,7 @@ void AppendWrapped(std::string_view text, std::string* out) {
     const size_t space = text.find(' ');
     const std::string_view word = text.substr(0, space);
     if (column + 1 + word.size() > kColumns) {
-      out->append(column == kColumns ? "" : "\n").append(kIndent);
+      out->append(out->ends_with('\n') ? "" : "\n").append(kIndent);
       column = kIndent.size();
     } else {
       out->append(" ");

@@ -161,6 +161,8 @@ constexpr Precedence kPrecedence[] = {
     {"keepalive_count", "2", "2", "3"},
     {"user_timeout", "2", "2", "3"},
     {"log_level", "'error'", "error", "debug"},
+    {"log_format", "'json'", "json", "text"},
+    {"log_file", "'f.log'", "f.log", "journal"},
 };
 
 TEST(CommandLine, FlagsWinOverTheFileAndTheFileOverTheDefaults) {

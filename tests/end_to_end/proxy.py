@@ -21,9 +21,9 @@ def fields(line):
 
 
 class Proxy:
-    """One running proxy. `server` is HOST:PORT or unix:/path. With `config`, a file, only engine
-    and admin are flags, and `port` is that of its first listener. `port` is None where it did not come
-    up, and then `exit_code` and `lines` tell why."""
+    """One running proxy. `server` is HOST:PORT or unix:/path. `port` is None where it did not come
+    up, and then `exit_code` and `lines` tell why. With `config`, a file, only engine and admin are
+    flags, and `port` is that of its first listener."""
 
     def __init__(self, binary, server, *, tls_mode="preferred", pair=None, io_engine="auto",
                  workers=2, admin=True, arguments=(), positional=(), prefix=(), wait=True,

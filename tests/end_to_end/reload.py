@@ -78,8 +78,8 @@ class Room:
 
     def write(self, server_of=(0, 1), pair_of=(0, 1), top="workers = 2", more=("", "")):
         self.write_text(top + "\n\n" + "".join(
-            LISTENER.format(name=name, port=self.ports[i], server=self.servers[server_of[i]].address,
-                            pair=self.pairs[pair_of[i]], more=more[i])
+            LISTENER.format(name=name, port=self.ports[i], pair=self.pairs[pair_of[i]],
+                            server=self.servers[server_of[i]].address, more=more[i])
             for i, name in enumerate(("one", "two"))))
 
     def write_text(self, text):
@@ -206,8 +206,8 @@ def what_is_wrong_changes_nothing(room):
                               trusts(room.ports[1], room.authorities[1]))
         os.rename(room.config, room.config + ".away")
         line = reload(proxy)
-        room.report.check("a missing file is told", f"--config: {room.config}: No such file" in line,
-                          line)
+        room.report.check("a missing file is told",
+                          f"--config: {room.config}: No such file" in line, line)
         os.rename(room.config + ".away", room.config)
         room.write()
         room.report.check("and then a good one is taken", " reloaded" in reload(proxy))
@@ -290,7 +290,8 @@ def hung_worker(room):
             ["strace", "-qq", "-o", os.devnull, "-p", str(worker), "-e", f"trace={calls}",
              "-e", f"inject={calls}:delay_exit=2500000:when=1"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        processes.wait_until(lambda: not manager.wait("WATCHDOG=1", 0.8), 10, "the watchdog's hunger")
+        processes.wait_until(lambda: not manager.wait("WATCHDOG=1", 0.8), 10,
+                             "the watchdog's hunger")
         room.report.check("a worker that hangs: the watchdog is not fed", proxy.alive())
         room.report.check("it goes on: the watchdog is fed again", manager.wait("WATCHDOG=1", 5))
         processes.stop(tracer)
