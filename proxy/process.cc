@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -117,7 +118,7 @@ bool Process::Start(StartError* error) {
   const Config& config = command_line_.config;
   std::vector<std::vector<ListenSocket>> sockets;
   std::vector<BoundAddress> addresses;
-  if (!MakeServices(config, counts_, {}, &services_, error) ||
+  if (!MakeServices(config, counts_, {}, {}, &services_, error) ||
       !ChooseRing(config, &make_ring_, &engine_, error) ||
       !OpenListeners(config, services_, worker_count_, &sockets, &addresses, error)) {
     return false;
@@ -233,13 +234,12 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
   ReloadPlan plan = PlanReload(command_line_.config, wanted.config);
   StartError error;
   Services services;
-  if (!MakeServices(plan.config, counts_, services_, &services, &error)) {
-    const bool of_listener = error.listener != CommandLine::kNoListener;
-    const std::optional<size_t> listener =
-        of_listener ? plan.wanted_listeners[error.listener] : CommandLine::kNoListener;
-    // One that is not in the new file any more stays as the old file had it.
-    return listener.has_value() ? wanted.Complaint(error.option, error.what, *listener)
-                                : command_line_.Complaint(error.option, error.what, error.listener);
+  std::vector<bool> keep;  // What is not in the file any more: so may its certificate be gone.
+  for (const std::optional<size_t>& listener : plan.wanted_listeners) {
+    keep.push_back(!listener.has_value());
+  }
+  if (!MakeServices(plan.config, counts_, services_, keep, &services, &error)) {
+    return wanted.Complaint(error.option, error.what, *plan.wanted_listeners[error.listener]);
   }
   for (const auto& worker : workers_) worker->Replace(services);
   services_ = std::move(services);

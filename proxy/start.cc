@@ -142,13 +142,18 @@ bool LoadTls(const ListenerConfig& config, const Service* before, Service* out, 
 }
 
 bool MakeServices(const Config& config, std::span<OpenCount> counts, const Services& before,
-                  Services* out, StartError* error) {
+                  const std::vector<bool>& keep, Services* out, StartError* error) {
   SALLYPORT_CHECK(counts.size() == config.listeners.size() + 1);
+  SALLYPORT_CHECK(keep.size() == before.size());
   for (size_t i = 0; i < config.listeners.size(); ++i) {
     auto service = std::make_shared<Service>();
-    error->listener = i;
     const Service* replaced = before.empty() ? nullptr : before[i].get();
-    if (!FillService(config.listeners[i], replaced, service.get(), error)) return false;
+    error->listener = i;
+    if (!keep.empty() && keep[i]) {
+      *service = *replaced;
+    } else if (!FillService(config.listeners[i], replaced, service.get(), error)) {
+      return false;
+    }
     service->max_connections_in_process = config.max_connections;
     service->open_in_process = &counts[0];
     service->open = &counts[i + 1];

@@ -31,10 +31,11 @@ struct StartError {
 bool LoadTls(const ListenerConfig& config, const Service* before, Service* out, StartError* error);
 
 // MakeServices makes a snapshot for each listener: LoadTls, and the servers' names are resolved.
-// `counts` outlive all snapshots; the first is the process's, the others the listeners'. `before`:
-// the snapshots to replace, or none.
+// `counts` outlive all snapshots; the first is the process's, the others the listeners'. At a
+// reload `before` has the snapshots to replace, and `keep` says which of them stay as they are but
+// for the process's own limit; both are empty at the start.
 bool MakeServices(const Config& config, std::span<OpenCount> counts, const Services& before,
-                  Services* out, StartError* error);
+                  const std::vector<bool>& keep, Services* out, StartError* error);
 
 // ChooseRing says which engine to use; with io_engine=auto, where io_uring is refused, it logs why.
 using RingFactory = std::function<std::unique_ptr<Ring>()>;

@@ -81,7 +81,9 @@ constexpr std::string_view kPageTail =
     ".SH EXIT STATUS\n"
     "0 after a clean stop, 1 for a failure at start, 2 for bad arguments or configuration.\n"
     ".SH NOTES\n"
-    "Under systemd, Type=notify, Type=notify\\-reload and WatchdogSec= work.\n";
+    "Under systemd use Type=notify with ExecReload=kill \\-HUP $MAINPID, or Type=notify\\-reload "
+    "where\n"
+    "it is known. WatchdogSec= works: it is fed while every worker is alive.\n";
 
 // Appends the words of `text` as lines of a comment.
 void AppendComment(std::string_view text, std::string* out) {
