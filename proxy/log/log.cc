@@ -28,8 +28,9 @@ constexpr char kJournalPattern[] = "%v";
 // to whoever asks for it by name, and tear it down at exit in an order of its own.
 struct Log {
   std::shared_ptr<FdSink> sink;
-  std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;
+  std::shared_ptr<spdlog::details::thread_pool>
+      pool;  // Ends first, so that its thread frees nobody.
 
   uint64_t dropped() const { return pool->overrun_counter() + sink->lost(); }
 };
