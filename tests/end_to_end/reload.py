@@ -171,6 +171,25 @@ def new_values(room):
             os.rename(target + ".kept", target)
 
 
+def log_level(room):
+    """At "error" neither sessions nor the reload itself leave a line."""
+    room.write()
+    with room.proxy() as proxy:
+        def is_told():
+            start = proxy.mark()
+            life_cycle.log_in(room.ports[0]).close()
+            return proxy.wait_line("connection ended", 0.5, start)
+        room.report.check("log_level info: a session is told", is_told())
+        room.write(top='log_level = "error"')
+        proxy.process.send_signal(signal.SIGHUP)
+        processes.wait_until(lambda: not is_told(), 10, "silence")
+        room.report.check("log_level error: nor is the reload",
+                          not any(" reloaded" in line for line in proxy.lines))
+        room.write()
+        room.report.check("log_level info again: it is", " reloaded" in reload(proxy))
+        room.report.check("and sessions are", is_told())
+
+
 def what_is_wrong_changes_nothing(room):
     garbage = os.path.join(room.folder, "garbage.pem")
     with open(garbage, "w", encoding="ascii") as file:
@@ -386,8 +405,9 @@ def under_load(room):
             room.report.equal("it stops with 0", proxy.stop(), 0)
 
 
-CHECKS = [several_listeners, connection_limits, new_values, what_is_wrong_changes_nothing,
-          what_needs_a_restart, a_listener_that_goes, service_manager, hung_worker, under_load]
+CHECKS = [several_listeners, connection_limits, new_values, log_level,
+          what_is_wrong_changes_nothing, what_needs_a_restart, a_listener_that_goes,
+          service_manager, hung_worker, under_load]
 
 
 def main():
