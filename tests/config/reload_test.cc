@@ -73,7 +73,8 @@ TEST(Reload, NoKeyIsForgotten) {
     SCOPED_TRACE(option.name);
     const Config before = FromFile("");
     Config after = before;
-    const char* text = option.kind == OptionKind::kBool     ? "true"
+    const bool is_on = OptionText(option, {&before, &before.listeners[0]}) == "true";
+    const char* text = option.kind == OptionKind::kBool     ? (is_on ? "false" : "true")
                        : option.kind == OptionKind::kCount  ? "3"
                        : option.kind == OptionKind::kChoice ? option.choices.back().data()
                                                             : "7";
