@@ -12,13 +12,14 @@
 
 namespace sallyport {
 
-Connection::Connection(Workbench* bench, uint64_t id, uint32_t slot, uint16_t generation,
-                       int client_fd)
+Connection::Connection(Workbench* bench, std::shared_ptr<const Service> service, uint64_t id,
+                       uint32_t slot, uint16_t generation, int client_fd)
     : bench_(bench),
+      service_(std::move(service)),
       id_(id),
       slot_(slot),
       generation_(generation),
-      session_(bench->service->session),
+      session_(service_->session),
       started_ms_(bench->ring->now_ms()),
       active_ms_(started_ms_),
       stage_ms_(started_ms_) {
@@ -57,6 +58,7 @@ void Connection::OnConnect(int32_t result) {
   if (closing_) return CloseIfQuiet();
   if (result >= 0) {
     link.connected = true;
+    dialled_ms_ = static_cast<uint32_t>(ring().now_ms() - started_ms_);
     session_.ServerConnected(service().servers[server_index_].address.is_unix());
     return Settle();
   }
@@ -102,6 +104,7 @@ void Connection::OnCompletion(const Completion& completion) {
 }
 
 void Connection::Count() {
+  if (session_.phase() != noted_phase_) NotePhase();
   const SessionSummary& summary = session_.summary();
   if (summary.logged_in && !login_counted_) {
     login_counted_ = true;
@@ -112,6 +115,25 @@ void Connection::Count() {
     bench_->stats->tls_handshakes.Add();
     if (summary.tls.resumed) bench_->stats->tls_handshakes_resumed.Add();
   }
+}
+
+// Phases that were passed over are reached with the one that was found.
+void Connection::NotePhase() {
+  const Phase phase = session_.phase();
+  if (phase <= noted_phase_ || phase > Phase::kCommand) return;
+  const auto now_ms = static_cast<uint32_t>(ring().now_ms() - started_ms_);
+  for (auto p = static_cast<size_t>(noted_phase_) + 1; p <= static_cast<size_t>(phase); ++p) {
+    reached_ms_[p] = now_ms;
+  }
+  noted_phase_ = phase;
+}
+
+// From reaching one phase to reaching another, or to the end; 0 where it was never reached.
+uint64_t Connection::Duration(Phase from, Phase to) const {
+  if (noted_phase_ < from) return 0;
+  const uint64_t end_ms = noted_phase_ >= to ? reached_ms_[static_cast<size_t>(to)]
+                                             : bench_->ring->now_ms() - started_ms_;
+  return end_ms - reached_ms_[static_cast<size_t>(from)];
 }
 
 // --- Deadlines.
@@ -231,11 +253,12 @@ void Connection::CloseIfQuiet() {
     if (link.fd >= 0) ring().Close(link.fd, reset);
     link.fd = -1;
   }
+  CountEnd();
   LogEnd();
   bench_->finished.push_back(this);
 }
 
-void Connection::LogEnd() const {
+void Connection::CountEnd() const {
   const SessionSummary& summary = session_.summary();
   const CloseReason reason = session_.reason();
   Stats& stats = *bench_->stats;
@@ -244,16 +267,32 @@ void Connection::LogEnd() const {
   if (reason == CloseReason::kSecretRefused) stats.secrets_refused.Add();
   if (summary.mediated) stats.passwords_mediated.Add();
   if (summary.throwaway_login) stats.throwaway_logins.Add();
+}
+
+void Connection::LogEnd() const {
+  const SessionSummary& summary = session_.summary();
+  const uint64_t now_ms = bench_->ring->now_ms();
+  if (!summary.logged_in && !bench_->failed_lines.Allow(now_ms)) return;
+  const uint64_t duration_ms = now_ms - started_ms_;
   Line line("connection ended");
-  line.Add("id", id_).Add("client", client_text_);
-  line.Add("server", service().servers[server_index_].text);
+  line.Add("id", id_);
+  if (!service_->name.empty()) line.Add("listener", service_->name);
+  line.Add("client", client_text_).Add("server", service_->servers[server_index_].text);
   line.Add("server_thread", summary.thread_id).Add("user", summary.user);
+  line.Add("db", summary.database);
   line.Add("tls", summary.tls_used ? summary.tls.version : "none");
-  line.Add("cipher", summary.tls.cipher).Add("resumed", summary.tls.resumed);
+  line.Add("cipher", summary.tls.cipher).Add("group", summary.tls.group);
+  line.Add("sni", summary.sni).Add("resumed", summary.tls.resumed);
   line.Add("plugin", summary.plugin).Add("mediated", summary.mediated ? "yes" : "no");
+  line.Add("login", summary.logged_in ? "ok" : summary.server_error > 0 ? "refused" : "none");
+  line.Add("server_errno", summary.server_error);
   line.Add("bytes_from_client", links_[Side::kClient].bytes_received);
   line.Add("bytes_from_server", links_[Side::kServer].bytes_received);
-  line.Add("duration_ms", bench_->ring->now_ms() - started_ms_).Add("reason", ToText(reason));
+  line.Add("dial_ms", links_[Side::kServer].connected ? dialled_ms_ : duration_ms);
+  line.Add("tls_ms", Duration(Phase::kTlsHandshake, Phase::kHandshakeResponse));
+  line.Add("auth_ms", Duration(Phase::kAuth, Phase::kCommand));
+  line.Add("session_ms", Duration(Phase::kCommand, Phase::kClosed));
+  line.Add("duration_ms", duration_ms).Add("reason", ToText(session_.reason()));
   if (!summary.detail.empty()) line.Add("detail", summary.detail);
   LogInfo(line);
 }

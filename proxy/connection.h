@@ -14,6 +14,7 @@
 #ifndef PROXY_CONNECTION_H_
 #define PROXY_CONNECTION_H_
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -21,6 +22,8 @@
 #include <string>
 #include <vector>
 
+#include "proxy/limits.h"
+#include "proxy/log/line_limit.h"
 #include "proxy/pipe_pool.h"
 #include "proxy/ring/ring.h"
 #include "proxy/send_queue.h"
@@ -42,7 +45,6 @@ struct Workbench {
   Ring* ring = nullptr;
   TimerWheel* timers = nullptr;
   Stats* stats = nullptr;
-  const Service* service = nullptr;
   Outboxes outboxes;
   PipePool pipes;
   std::span<uint8_t> receive_room;  // kReceiveBytesMax bytes.
@@ -54,6 +56,7 @@ struct Workbench {
   std::deque<FinishedSignature> signatures;
   std::shared_ptr<SignatureInbox> signature_inbox;
   std::vector<Connection*> finished;  // Nothing in flight, all closed: to be freed.
+  LineLimit failed_lines{kFailedLinesBurst, kFailedLinesPerSecond};
 };
 
 class Connection {
@@ -62,9 +65,10 @@ class Connection {
   };
 
  public:
-  // id: unique in the process, for the log. client_fd is owned from here on. slot and generation
-  // tag its ops.
-  Connection(Workbench* bench, uint64_t id, uint32_t slot, uint16_t generation, int client_fd);
+  // service: kept until the end, whatever is reloaded. id: unique in the process, for the log.
+  // client_fd is owned from here on. slot and generation tag its ops.
+  Connection(Workbench* bench, std::shared_ptr<const Service> service, uint64_t id, uint32_t slot,
+             uint16_t generation, int client_fd);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -84,6 +88,7 @@ class Connection {
   void Shutdown();
 
   uint32_t slot() const { return slot_; }
+  const Service& service() const { return *service_; }
   // FromTimer finds the connection whose timer expired.
   static Connection* FromTimer(Timer* timer) { return static_cast<ConnectionTimer*>(timer)->owner; }
 
@@ -158,6 +163,9 @@ class Connection {
   bool LinkIsDone(Side side) const;
   void BeginClose();
   void CloseIfQuiet();
+  void NotePhase();
+  uint64_t Duration(Phase from, Phase to) const;
+  void CountEnd() const;
   void LogEnd() const;
 
   // A side may have two Polls in flight: `side` of a tag tells the one for POLLIN from the other.
@@ -165,10 +173,10 @@ class Connection {
   OpTag Tag(Verb verb, Side side, uint8_t which = 0) const {
     return {slot_, generation_, verb, static_cast<uint8_t>(static_cast<uint8_t>(side) + which)};
   }
-  const Service& service() const { return *bench_->service; }
   Ring& ring() { return *bench_->ring; }
 
   Workbench* const bench_;
+  const std::shared_ptr<const Service> service_;
   const uint64_t id_;
   const uint32_t slot_;
   const uint16_t generation_;
@@ -180,6 +188,9 @@ class Connection {
   const uint64_t started_ms_;
   uint64_t active_ms_;  // When bytes last came.
   uint64_t stage_ms_;   // When the stage began.
+  std::array<uint32_t, static_cast<size_t>(Phase::kCommand) + 1> reached_ms_{};  // After the start.
+  uint32_t dialled_ms_ = 0;                                                      // Likewise.
+  Phase noted_phase_ = Phase::kGreeting;  // The furthest that reached_ms_ has.
   Stage stage_ = Stage::kLogin;
   uint16_t server_index_ = 0;
   bool login_counted_ = false;

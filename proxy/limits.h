@@ -71,6 +71,13 @@ inline constexpr size_t kDeferredBytesMax = 64 * 1024;
 // and long enough to smooth a burst. A job is 300 bytes.
 inline constexpr size_t kSignatureQueueMax = 512;
 
+// Lines of connections that never logged in, for each worker: a scan of the port is seen, told by
+// its number, and can't fill a disk (5 lines of some 400 bytes a second are 170 MB a day).
+inline constexpr uint32_t kFailedLinesBurst = 100;
+inline constexpr uint32_t kFailedLinesPerSecond = 5;
+// How soon a line says how many were left out.
+inline constexpr uint64_t kLeftOutMs = 10'000;
+
 // Accept stopped for lack of file descriptors or memory: it is tried again after this pause. Armed
 // at once it would fail at once, and the worker would spin.
 inline constexpr uint64_t kAcceptPauseMs = 100;

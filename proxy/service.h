@@ -1,16 +1,20 @@
-// Service: what all workers serve. Made at start, then only read: workers share it without a lock
-// (its signers have one of their own).
+// Service: what a listener gives its clients, as one snapshot. Made at start and by each reload,
+// then only read: workers share it without a lock (its signers have one of their own), and a
+// connection keeps the one that it began with.
 #ifndef PROXY_SERVICE_H_
 #define PROXY_SERVICE_H_
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "proxy/ring/ring.h"
 #include "proxy/session/session.h"
 #include "proxy/signer_pool.h"
+#include "tls/context.h"
+#include "tls/rsa_password.h"
 
 namespace sallyport {
 
@@ -21,20 +25,43 @@ struct ServerAddress {
   SocketTuning tuning{};
 };
 
+// OpenCount counts connections for all workers: a limit can't be kept by one of them. It outlives
+// the snapshots that point to it, so that a reload forgets nobody.
+class alignas(64) OpenCount {
+ public:
+  // TryAdd adds one if there are fewer than `max`.
+  bool TryAdd(uint32_t max) {
+    if (count_.fetch_add(1, std::memory_order_relaxed) < max) return true;
+    Subtract();
+    return false;
+  }
+  void Subtract() { count_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint32_t> count_{0};
+};
+
 struct Service {
-  SessionOptions session;
+  std::string name;                    // The listener's; may be empty.
+  SessionOptions session;              // Points to what is owned below.
   std::vector<ServerAddress> servers;  // Tried in this order.
   SocketTuning tuning;                 // Of clients' connections.
-  uint32_t max_connections = 0;
   uint32_t connect_timeout_ms = 0;
   uint32_t handshake_timeout_ms = 0;
   uint32_t idle_timeout_ms = 0;  // 0: none.
 
-  // Makes the signatures that session.tls defers. Null: workers make them.
-  SignerPool* signers = nullptr;
+  uint32_t max_connections_in_process = 0;
+  uint32_t max_connections = 0;
+  OpenCount* open_in_process = nullptr;
+  OpenCount* open = nullptr;  // Of this listener.
 
-  // The one thing that workers write together: a limit of the process can't be kept by one of them.
-  mutable std::atomic<uint32_t> connections_open{0};
+  std::shared_ptr<const tls::Context> tls;  // Null where TLS is disabled.
+  bool self_signed = false;
+  std::string key_file_mode;  // Where others than its owner may touch the key's file: "0644".
+  std::shared_ptr<const tls::PasswordKey> password_key;  // Null where nobody can need it.
+
+  // Makes the signatures that `tls` defers; outlives the workers. Null: workers make them.
+  SignerPool* signers = nullptr;
 };
 
 }  // namespace sallyport

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "packet/check.h"
 #include "proxy/config/command_line.h"
 #include "proxy/key_file.h"
 #include "proxy/log/log.h"
@@ -33,7 +34,9 @@ constexpr rlim_t kFilesBeside = 256;
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
 bool Fail(std::string option, std::string what, bool bad_config, StartError* error) {
-  *error = {std::move(option), std::move(what), bad_config};
+  error->option = std::move(option);
+  error->what = std::move(what);
+  error->bad_config = bad_config;
   return false;
 }
 
@@ -47,7 +50,7 @@ void Wipe(std::string* text) {
   tls::Wipe({reinterpret_cast<uint8_t*>(text->data()), text->size()});
 }
 
-bool ReadPair(const Config& config, tls::CertificatePair* pair, std::string* key_file_mode,
+bool ReadPair(const ListenerConfig& config, tls::CertificatePair* pair, std::string* key_file_mode,
               StartError* error) {
   absl::StatusOr<std::string> certificate = ReadFile(config.tls_cert);
   if (!certificate.ok()) {
@@ -65,13 +68,84 @@ bool ReadPair(const Config& config, tls::CertificatePair* pair, std::string* key
   return true;
 }
 
+// A client on plaintext in front of a unix socket is the one that needs the key.
+bool MakePasswordKey(const ListenerConfig& config, const Service* before, Service* out,
+                     StartError* error) {
+  const bool any_unix = std::any_of(out->servers.begin(), out->servers.end(),
+                                    [](const ServerAddress& s) { return s.address.is_unix(); });
+  if (!any_unix || config.tls_mode == TlsMode::kRequired) return true;
+  if (before != nullptr) out->password_key = before->password_key;
+  if (out->password_key != nullptr) return true;
+  absl::StatusOr<std::unique_ptr<tls::PasswordKey>> key = tls::PasswordKey::Generate();
+  if (!key.ok()) return Fail("server", Message(key.status()), false, error);
+  out->password_key = *std::move(key);
+  return true;
+}
+
+SocketTuning TuningOf(const ListenerConfig& config) {
+  SocketTuning tuning;
+  tuning.keepalive_idle_s = static_cast<int>(config.keepalive_idle_s);
+  tuning.keepalive_interval_s = static_cast<int>(config.keepalive_interval_s);
+  tuning.keepalive_count = static_cast<int>(config.keepalive_count);
+  tuning.user_timeout_ms = static_cast<int>(config.user_timeout_ms);
+  return tuning;
+}
+
+SocketTuning ServerTuning(const ListenerConfig& config, const Address& address) {
+  SocketTuning tuning = TuningOf(config);
+  const std::string& wanted = config.server_congestion_control;
+  if (wanted != "auto" && wanted != "system") tuning.congestion_control = wanted;
+  if (wanted == "auto" && address.is_near()) tuning.congestion_control = "cubic";
+  return tuning;
+}
+
+bool ResolveServers(const ListenerConfig& config, Service* out, StartError* error) {
+  for (const std::string& text : config.server) {
+    const absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(text);
+    if (!addresses.ok()) {
+      return Fail("server", text + ": " + Message(addresses.status()),
+                  absl::IsInvalidArgument(addresses.status()), error);
+    }
+    for (const Address& address : *addresses) {
+      out->servers.push_back({address, address.ToString(), ServerTuning(config, address)});
+    }
+  }
+  return true;
+}
+
+bool FillService(const Config& whole, size_t listener, const Service* before, Service* out,
+                 StartError* error) {
+  const ListenerConfig& config = whole.listeners[listener];
+  if (!LoadTls(whole, listener, before, out, error) || !ResolveServers(config, out, error) ||
+      !MakePasswordKey(config, before, out, error)) {
+    return false;
+  }
+  out->name = config.name;
+  out->session.tls = out->tls.get();
+  out->session.tls_required = config.tls_mode == TlsMode::kRequired;
+  out->session.auth.allow_cleartext_password = config.allow_cleartext_password;
+  out->session.auth.password_key = out->password_key.get();
+  out->tuning = TuningOf(config);
+  out->max_connections = config.max_connections;
+  out->connect_timeout_ms = config.connect_timeout_ms;
+  out->handshake_timeout_ms = config.handshake_timeout_ms;
+  out->idle_timeout_ms = config.idle_timeout_ms;
+  return true;
+}
+
 }  // namespace
 
-bool LoadTls(const Config& config, Foundation* out, StartError* error) {
+bool LoadTls(const Config& whole, size_t listener, const Service* before, Service* out,
+             StartError* error) {
+  const ListenerConfig& config = whole.listeners[listener];
   if (config.tls_mode == TlsMode::kDisabled) return true;
   const int64_t now = time(nullptr);
   tls::CertificatePair pair;
   out->self_signed = config.tls_cert.empty();
+  if (out->self_signed && before != nullptr && before->self_signed) {
+    out->tls = before->tls;
+    return true;
+  }
   if (out->self_signed) {
     absl::StatusOr<tls::CertificatePair> made =
         tls::MakeSelfSigned({HostName(), "localhost", "127.0.0.1", "::1"}, now, kSelfSignedDays);
@@ -84,7 +158,7 @@ bool LoadTls(const Config& config, Foundation* out, StartError* error) {
       tls::Context::Create({.certificate_pem = pair.certificate_pem,
                             .private_key_pem = pair.private_key_pem,
                             .now = now,
-                            .defer_signatures = config.signers >= 0});
+                            .defer_signatures = whole.signers >= 0});
   Wipe(&pair.private_key_pem);
   if (!context.ok()) {
     return Fail(
@@ -96,60 +170,37 @@ bool LoadTls(const Config& config, Foundation* out, StartError* error) {
   return true;
 }
 
-namespace {
-
-SocketTuning ServerTuning(const Config& config, const SocketTuning& of_all,
-                          const Address& address) {
-  SocketTuning tuning = of_all;
-  const std::string& wanted = config.server_congestion_control;
-  if (wanted != "auto" && wanted != "system") tuning.congestion_control = wanted;
-  if (wanted == "auto" && address.is_near()) tuning.congestion_control = "cubic";
-  return tuning;
-}
-
-}  // namespace
-
-bool MakeService(const Config& config, Foundation* out, StartError* error) {
-  Service& service = out->service;
-  service.tuning.keepalive_idle_s = static_cast<int>(config.keepalive_idle_s);
-  service.tuning.keepalive_interval_s = static_cast<int>(config.keepalive_interval_s);
-  service.tuning.keepalive_count = static_cast<int>(config.keepalive_count);
-  service.tuning.user_timeout_ms = static_cast<int>(config.user_timeout_ms);
-  bool any_unix = false;
-  for (const std::string& text : config.server) {
-    const absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(text);
-    if (!addresses.ok()) {
-      return Fail("server", text + ": " + Message(addresses.status()),
-                  absl::IsInvalidArgument(addresses.status()), error);
+bool MakeServices(const Config& config, std::span<OpenCount> counts, const Services& before,
+                  const std::vector<bool>& keep, NewServices* out, StartError* error) {
+  SALLYPORT_CHECK(counts.size() == config.listeners.size() + 1);
+  SALLYPORT_CHECK(keep.size() == before.size());
+  for (size_t i = 0; i < config.listeners.size(); ++i) {
+    auto service = std::make_shared<Service>();
+    const Service* replaced = before.empty() ? nullptr : before[i].get();
+    error->listener = i;
+    if (!keep.empty() && keep[i]) {
+      *service = *replaced;
+    } else if (!FillService(config, i, replaced, service.get(), error)) {
+      return false;
     }
-    for (const Address& address : *addresses) {
-      service.servers.push_back(
-          {address, address.ToString(), ServerTuning(config, service.tuning, address)});
-      any_unix = any_unix || address.is_unix();
-    }
+    service->max_connections_in_process = config.max_connections;
+    service->open_in_process = &counts[0];
+    service->open = &counts[i + 1];
+    out->push_back(std::move(service));
   }
-  if (any_unix && config.tls_mode != TlsMode::kRequired) {
-    absl::StatusOr<std::unique_ptr<tls::PasswordKey>> key = tls::PasswordKey::Generate();
-    if (!key.ok()) return Fail("server", Message(key.status()), false, error);
-    out->password_key = *std::move(key);
-  }
-  service.session.tls = out->tls.get();
-  service.session.tls_required = config.tls_mode == TlsMode::kRequired;
-  service.session.auth.allow_cleartext_password = config.allow_cleartext_password;
-  service.session.auth.password_key = out->password_key.get();
-  service.max_connections = config.max_connections;
-  service.connect_timeout_ms = config.connect_timeout_ms;
-  service.handshake_timeout_ms = config.handshake_timeout_ms;
-  service.idle_timeout_ms = config.idle_timeout_ms;
+  error->listener = CommandLine::kNoListener;
   return true;
 }
 
-void StartSigners(const Config& config, Foundation* out) {
-  if (out->tls == nullptr || !out->tls->defers_signatures()) return;
-  const int half = static_cast<int>(std::thread::hardware_concurrency() / 2);
-  out->signers =
-      std::make_unique<SignerPool>(config.signers > 0 ? config.signers : std::max(1, half));
-  out->service.signers = out->signers.get();
+void GiveSigners(const Config& config, std::unique_ptr<SignerPool>* pool, NewServices* services) {
+  for (const std::shared_ptr<Service>& service : *services) {
+    if (service->tls == nullptr || !service->tls->defers_signatures()) continue;
+    if (*pool == nullptr) {
+      const int half = static_cast<int>(std::thread::hardware_concurrency() / 2);
+      *pool = std::make_unique<SignerPool>(config.signers > 0 ? config.signers : std::max(1, half));
+    }
+    service->signers = pool->get();
+  }
 }
 
 std::vector<int> AllowedCpus() {
@@ -180,43 +231,76 @@ bool ChooseRing(const Config& config, RingFactory* out, std::string* name, Start
   return true;
 }
 
-bool OpenListeners(const Config& config, const SocketTuning& tuning, int workers,
-                   std::vector<std::vector<int>>* fds, std::vector<Address>* addresses,
-                   StartError* error) {
-  fds->resize(static_cast<size_t>(workers));
+namespace {
+
+bool OpenAddress(Address address, size_t listener, const SocketTuning& tuning,
+                 std::vector<std::vector<ListenSocket>>* sockets,
+                 std::vector<BoundAddress>* addresses, StartError* error) {
   const std::unique_ptr<Ring> tuner = MakeEpollRing();  // Tune needs no Start.
-  for (const std::string& text : config.listen) {
-    const absl::StatusOr<std::vector<Address>> resolved = ResolveAddress(text);
-    if (!resolved.ok()) {
-      return Fail("listen", text + ": " + Message(resolved.status()),
-                  absl::IsInvalidArgument(resolved.status()), error);
-    }
-    for (const Address& wanted : *resolved) {
-      Address address = wanted;
-      for (std::vector<int>& of_worker : *fds) {
-        const absl::StatusOr<int> fd = Listen(address, kBacklog);
-        if (!fd.ok()) return Fail("listen", Message(fd.status()), false, error);
-        tuner->Tune(*fd, tuning);  // Accepted sockets inherit it: no calls for each connection.
-        of_worker.push_back(*fd);
-        address = LocalAddress(*fd);
-      }
-      addresses->push_back(address);
-    }
+  for (std::vector<ListenSocket>& of_worker : *sockets) {
+    const absl::StatusOr<int> fd = Listen(address, kBacklog);
+    if (!fd.ok()) return Fail("listen", Message(fd.status()), false, error);
+    tuner->Tune(*fd, tuning);  // Accepted sockets inherit it: no calls for each connection.
+    of_worker.push_back({*fd, static_cast<uint32_t>(listener)});
+    address = LocalAddress(*fd);
   }
+  addresses->push_back({address, listener});
   return true;
 }
 
-bool EnterSandboxFor(const Config& config, const std::string& config_file, std::string* refusal,
+}  // namespace
+
+bool OpenListeners(const Config& config, const NewServices& services, int workers,
+                   std::vector<std::vector<ListenSocket>>* sockets,
+                   std::vector<BoundAddress>* addresses, StartError* error) {
+  sockets->resize(static_cast<size_t>(workers));
+  for (size_t i = 0; i < config.listeners.size(); ++i) {
+    error->listener = i;
+    for (const std::string& text : config.listeners[i].listen) {
+      const absl::StatusOr<std::vector<Address>> resolved = ResolveAddress(text);
+      if (!resolved.ok()) {
+        return Fail("listen", text + ": " + Message(resolved.status()),
+                    absl::IsInvalidArgument(resolved.status()), error);
+      }
+      for (const Address& address : *resolved) {
+        if (!OpenAddress(address, i, services[i]->tuning, sockets, addresses, error)) return false;
+      }
+    }
+  }
+  error->listener = CommandLine::kNoListener;
+  return true;
+}
+
+bool EnterSandboxFor(const Config& config, const std::string& config_file, SandboxState* out,
                      StartError* error) {
   const bool wanted = config.sandbox == SandboxMode::kOn ||
                       (config.sandbox == SandboxMode::kAuto && !config.core_dumps);
   if (!wanted) return true;
-  const absl::Status status =
-      EnterSandbox(ReadableFolders({config_file, config.tls_cert, config.tls_key}));
+  std::vector<std::string> files = {config_file};
+  for (const ListenerConfig& listener : config.listeners) {
+    files.insert(files.end(), {listener.tls_cert, listener.tls_key});
+  }
+  out->readable = ReadableFolders(files);
+  std::vector<std::string> writable;
+  if (!config.log_file.empty() && config.log_file != kLogToJournal) {
+    writable = WritablePlaces(config.log_file);
+  }
+  const absl::Status status = EnterSandbox(out->readable, writable);
+  out->entered = status.ok();
   if (status.ok()) return true;
   if (config.sandbox == SandboxMode::kOn) return Fail("sandbox", Message(status), false, error);
-  *refusal = Message(status);
+  out->refusal = Message(status);
   return true;
+}
+
+bool CheckReadable(const SandboxState& sandbox, const std::string& option, const std::string& file,
+                   StartError* error) {
+  if (!sandbox.entered || file.empty() || LiesBelow(sandbox.readable, file)) return true;
+  return Fail(option,
+              file +
+                  ": lies outside of the folders that the sandbox leaves open; restart, or "
+                  "start with sandbox=off",
+              false, error);
 }
 
 void RaiseFileLimit(const Config& config, int workers) {

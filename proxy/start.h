@@ -1,4 +1,4 @@
-// What happens once, before the first connection: from a checked Config to what workers need.
+// From a checked Config to what workers need: at start, and the services again at each reload.
 // Each function's error is a line for the operator; the message names the thing, not yet the
 // option.
 #ifndef PROXY_START_H_
@@ -6,46 +6,47 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "proxy/config/command_line.h"
 #include "proxy/config/config.h"
 #include "proxy/ring/ring.h"
 #include "proxy/service.h"
 #include "proxy/signer_pool.h"
-#include "tls/context.h"
-#include "tls/rsa_password.h"
+#include "proxy/worker.h"
 
 namespace sallyport {
 
-// A failure at start, with the option that it belongs to.
+// A failure, with the option that it belongs to.
 struct StartError {
   std::string option;
   std::string what;
   bool bad_config = false;  // The configuration is wrong, not the machine: another exit code.
-};
-
-// What lives as long as the workers do.
-struct Foundation {
-  std::unique_ptr<tls::Context> tls;  // Null where TLS is disabled.
-  bool self_signed = false;
-  std::string key_file_mode;  // Where others than its owner may touch the key's file: "0644".
-  std::unique_ptr<tls::PasswordKey> password_key;  // Null where no plaintext client can need it.
-  std::unique_ptr<SignerPool> signers;             // Null where workers sign.
-  Service service;
+  size_t listener = CommandLine::kNoListener;  // Whose option.
 };
 
 // LoadTls reads certificate and key, or makes a self-signed pair in memory, and checks them.
-bool LoadTls(const Config& config, Foundation* out, StartError* error);
+// `before`: the snapshot to replace, or null; what is made in memory is kept.
+// REQUIRES: listener < config.listeners.size().
+bool LoadTls(const Config& config, size_t listener, const Service* before, Service* out,
+             StartError* error);
 
-// MakeService resolves the servers' names and fills in the rest. REQUIRES: LoadTls succeeded.
-bool MakeService(const Config& config, Foundation* out, StartError* error);
+// Snapshots that are still in the making.
+using NewServices = std::vector<std::shared_ptr<Service>>;
 
-// StartSigners starts the threads for RSA signatures, where the key is of that kind and they are
-// wanted. REQUIRES: LoadTls succeeded; the signals of this process are blocked.
-void StartSigners(const Config& config, Foundation* out);
+// MakeServices makes a snapshot for each listener: LoadTls, and the servers' names are resolved.
+// `counts` outlive all snapshots; the first is the process's, the others the listeners'. At a
+// reload `before` has the snapshots to replace, and `keep` says which of them stay as they are but
+// for the process's own limit; both are empty at the start. The new ones have no signers yet.
+bool MakeServices(const Config& config, std::span<OpenCount> counts, const Services& before,
+                  const std::vector<bool>& keep, NewServices* out, StartError* error);
+
+// GiveSigners lets `*pool` sign for the snapshots whose certificates defer that, and starts it
+// where it is needed for the first time. `*pool` outlives the snapshots' connections. REQUIRES: the
+// signals of this process are blocked.
+void GiveSigners(const Config& config, std::unique_ptr<SignerPool>* pool, NewServices* services);
 
 // AllowedCpus lists the CPUs that this process may run on; empty when the kernel doesn't tell.
 std::vector<int> AllowedCpus();
@@ -54,17 +55,33 @@ std::vector<int> AllowedCpus();
 using RingFactory = std::function<std::unique_ptr<Ring>()>;
 bool ChooseRing(const Config& config, RingFactory* out, std::string* name, StartError* error);
 
-// OpenListeners opens, for each worker, a socket for each address to listen on. Port 0 becomes the
-// same free port for all. `addresses` are what was bound.
-bool OpenListeners(const Config& config, const SocketTuning& tuning, int workers,
-                   std::vector<std::vector<int>>* fds, std::vector<Address>* addresses,
-                   StartError* error);
+// What is listened on, as it was bound.
+struct BoundAddress {
+  Address address;
+  size_t listener = 0;
+};
 
-// EnterSandboxFor confines this thread, and those that it starts, to reading `config`'s files
-// again, as config.sandbox says. REQUIRES: all other files and names that a start needs were read.
-// `*refusal` is why the kernel didn't let it, where config.sandbox bears that.
-bool EnterSandboxFor(const Config& config, const std::string& config_file, std::string* refusal,
+// OpenListeners opens, for each worker, a socket for each address to listen on. Port 0 becomes the
+// same free port for all.
+bool OpenListeners(const Config& config, const NewServices& services, int workers,
+                   std::vector<std::vector<ListenSocket>>* sockets,
+                   std::vector<BoundAddress>* addresses, StartError* error);
+
+// Which folders' files may be read in the sandbox, and why there is none where it bears that.
+struct SandboxState {
+  bool entered = false;
+  std::vector<std::string> readable;
+  std::string refusal;  // The kernel's, where config.sandbox bears it.
+};
+
+// EnterSandboxFor confines this thread, and those that it starts, to what a reload of `config` and
+// of the log need, as config.sandbox says. REQUIRES: log_file is open.
+bool EnterSandboxFor(const Config& config, const std::string& config_file, SandboxState* out,
                      StartError* error);
+
+// CheckReadable fails where a reload would need a file that lies outside the sandbox.
+bool CheckReadable(const SandboxState& sandbox, const std::string& option, const std::string& file,
+                   StartError* error);
 
 // RaiseFileLimit raises the soft limit of open files to what max_connections may need, and warns
 // in the log where the hard limit forbids it.

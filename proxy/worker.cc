@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <future>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,14 +21,12 @@
 namespace sallyport {
 namespace {
 
-// Slots that are no connection's: the wake-up, and the listeners from kListenerSlot on.
+// Slots that are no connection's: the wake-up, and the listening sockets from kListenerSlot on.
 constexpr uint32_t kWakeSlot = 0xFFFF'FFFF;
 constexpr uint32_t kListenerSlot = 0xFFFF'0000;
 
 constexpr OpTag kWakeTag = {kWakeSlot, 0, Verb::kPoll, 0};
-constexpr OpTag AcceptTag(uint32_t listener) {
-  return {kListenerSlot + listener, 0, Verb::kAccept, 0};
-}
+constexpr OpTag AcceptTag(uint32_t index) { return {kListenerSlot + index, 0, Verb::kAccept, 0}; }
 
 // Refused, it only runs a little slower.
 void BindTo(int cpu) {
@@ -39,27 +38,26 @@ void BindTo(int cpu) {
 
 }  // namespace
 
-Worker::Worker(const Service* service, int index, std::unique_ptr<Ring> ring,
-               std::vector<int> listen_fds)
-    : service_(service),
+Worker::Worker(Services services, int index, std::unique_ptr<Ring> ring,
+               std::vector<ListenSocket> sockets)
+    : services_(std::move(services)),
       index_(index),
       ring_(std::move(ring)),
-      listen_fds_(std::move(listen_fds)),
-      accept_in_flight_(listen_fds_.size()),
+      sockets_(std::move(sockets)),
       inbox_(std::make_shared<SignatureInbox>()),
       receive_room_(std::make_unique_for_overwrite<uint8_t[]>(kReceiveBytesMax)) {}
 
 Worker::~Worker() {
   SALLYPORT_CHECK(!thread_.joinable());
   if (ring_ != nullptr) End();
-  for (const int fd : listen_fds_) close(fd);
+  for (const ListenSocket& socket : sockets_) close(socket.fd);
 }
 
 absl::Status Worker::Start(int cpu) {
   std::promise<absl::Status> started;
   std::future<absl::Status> status = started.get_future();
   thread_ = std::thread([this, cpu, started = std::move(started)]() mutable {
-    pthread_setname_np(pthread_self(), absl::StrCat("worker ", index_).c_str());
+    pthread_setname_np(pthread_self(), absl::StrCat("worker-", index_).c_str());
     // Before the ring is made: its memory, too, is then of that CPU's node.
     if (cpu >= 0) BindTo(cpu);
     const absl::Status ring_status = Begin();
@@ -80,6 +78,20 @@ void Worker::Request(Order order) {
   inbox_->Wake();
 }
 
+void Worker::Replace(Services services) {
+  SALLYPORT_CHECK(!services.empty());
+  {
+    const std::lock_guard lock(posted_mutex_);
+    posted_ = std::move(services);
+  }
+  inbox_->Wake();
+}
+
+void Worker::Ping() {
+  pings_.fetch_add(1);
+  inbox_->Wake();
+}
+
 absl::Status Worker::Begin() {
   const absl::Status status = ring_->Start();
   if (!status.ok()) return status;
@@ -87,16 +99,16 @@ absl::Status Worker::Begin() {
   bench_.ring = ring_.get();
   bench_.timers = timers_.get();
   bench_.stats = &stats_;
-  bench_.service = service_;
   bench_.signature_inbox = inbox_;
   bench_.receive_room = {receive_room_.get(), kReceiveBytesMax};
   ring_->Poll(inbox_->wake_fd(), POLLIN, kWakeTag);
-  for (uint32_t listener = 0; listener < listen_fds_.size(); ++listener) ArmAccept(listener);
+  ArmAccepts();
   return absl::OkStatus();
 }
 
 // On the thread that the ring belongs to.
 void Worker::End() {
+  TellLeftOut();
   bench_.pipes.Clear(ring_.get());
   ring_.reset();
 }
@@ -111,7 +123,11 @@ void Worker::Turn() {
   for (Connection* connection : std::exchange(bench_.drains, {})) connection->Drain();
   while (Timer* timer = timers_->Expired(ring_->now_ms())) {
     if (timer == &accept_pause_) {
-      for (uint32_t listener = 0; listener < listen_fds_.size(); ++listener) ArmAccept(listener);
+      ArmAccepts();
+      continue;
+    }
+    if (timer == &left_out_due_) {
+      TellLeftOut();
       continue;
     }
     Connection::FromTimer(timer)->OnDeadline();
@@ -159,34 +175,42 @@ void Worker::Dispatch(const Completion& completion) {
 
 // --- Accepting.
 
-void Worker::ArmAccept(uint32_t listener) {
-  if (accept_in_flight_[listener] || obeyed_ != Order::kServe) return;
-  accept_in_flight_[listener] = true;
-  ring_->Accept(listen_fds_[listener], AcceptTag(listener));
+void Worker::ArmAccept(uint32_t index) {
+  ListenSocket& socket = sockets_[index];
+  if (socket.accept_in_flight || obeyed_ != Order::kServe) return;
+  socket.accept_in_flight = true;
+  ring_->Accept(socket.fd, AcceptTag(index));
+}
+
+void Worker::ArmAccepts() {
+  for (uint32_t index = 0; index < sockets_.size(); ++index) ArmAccept(index);
 }
 
 void Worker::OnAccept(const Completion& completion) {
-  const uint32_t listener = completion.tag.slot - kListenerSlot;
-  if (!completion.more) accept_in_flight_[listener] = false;
+  const uint32_t index = completion.tag.slot - kListenerSlot;
+  ListenSocket& socket = sockets_[index];
+  if (!completion.more) socket.accept_in_flight = false;
   if (completion.result >= 0) {
     if (obeyed_ == Order::kServe) {
-      Adopt(completion.result);
+      Adopt(completion.result, services_[socket.listener]);
     } else {
       ring_->Close(completion.result, true);
     }
   }
   if (completion.more) return;
   if (obeyed_ != Order::kServe) return StopListening();
-  if (completion.result >= 0 || completion.result == -ECONNABORTED) return ArmAccept(listener);
+  if (completion.result >= 0 || completion.result == -ECONNABORTED) return ArmAccept(index);
   LogWarning(Line("accept failed, pausing").Add("error", std::strerror(-completion.result)));
   timers_->Set(&accept_pause_, ring_->now_ms() + kAcceptPauseMs);
 }
 
-void Worker::Adopt(int fd) {
+void Worker::Adopt(int fd, const std::shared_ptr<const Service>& service) {
   stats_.connections_accepted.Add();
-  if (service_->connections_open.fetch_add(1, std::memory_order_relaxed) >=
-      service_->max_connections) {
-    service_->connections_open.fetch_sub(1, std::memory_order_relaxed);
+  if (!service->open_in_process->TryAdd(service->max_connections_in_process)) {
+    return RefuseTooMany(fd);
+  }
+  if (!service->open->TryAdd(service->max_connections)) {
+    service->open_in_process->Subtract();
     return RefuseTooMany(fd);
   }
   if (free_slots_.empty()) {
@@ -197,7 +221,8 @@ void Worker::Adopt(int fd) {
   free_slots_.pop_back();
   Slot& slot = slots_[index];
   const uint64_t id = (static_cast<uint64_t>(index_) << 48) + ++accepted_;
-  slot.connection = std::make_unique<Connection>(&bench_, id, index, ++slot.generation, fd);
+  slot.connection =
+      std::make_unique<Connection>(&bench_, service, id, index, ++slot.generation, fd);
   ++open_;
   stats_.connections_open.Add();
   slot.connection->Start();
@@ -216,14 +241,26 @@ void Worker::RefuseTooMany(int fd) {
 }
 
 void Worker::FreeFinished() {
+  if (bench_.failed_lines.left_out() > 0 && !left_out_due_.is_set()) {
+    timers_->Set(&left_out_due_, ring_->now_ms() + kLeftOutMs);
+  }
   for (Connection* connection : std::exchange(bench_.finished, {})) {
     const uint32_t index = connection->slot();
+    connection->service().open->Subtract();
+    connection->service().open_in_process->Subtract();
     slots_[index].connection.reset();
     free_slots_.push_back(index);
     --open_;
     stats_.connections_open.Subtract();
-    service_->connections_open.fetch_sub(1, std::memory_order_relaxed);
   }
+}
+
+void Worker::TellLeftOut() {
+  const uint64_t count = bench_.failed_lines.TakeLeftOut();
+  if (count == 0) return;
+  LogWarning(Line("lines left out of connections that never logged in")
+                 .Add("worker", index_)
+                 .Add("count", count));
 }
 
 // --- Other threads.
@@ -232,19 +269,35 @@ void Worker::OnWake() {
   for (FinishedSignature& finished : inbox_->TakeAll()) {
     bench_.signatures.push_back(std::move(finished));
   }
+  pings_answered_.store(pings_.load());
+  TakeServices();
   ObeyOrder();
   ring_->Poll(inbox_->wake_fd(), POLLIN, kWakeTag);
 }
 
-// --- The end.
+// Connections of before keep theirs; the last of them frees it.
+void Worker::TakeServices() {
+  Services posted;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    posted = std::exchange(posted_, {});
+  }
+  if (posted.empty()) return;
+  SALLYPORT_CHECK(posted.size() == services_.size());
+  services_ = std::move(posted);
+  // Accepted sockets inherit it.
+  for (const ListenSocket& socket : sockets_) {
+    ring_->Tune(socket.fd, services_[socket.listener]->tuning);
+  }
+}
 
 void Worker::ObeyOrder() {
   const Order order = order_.load(std::memory_order_acquire);
   if (order != Order::kServe && obeyed_ == Order::kServe) {
     obeyed_ = Order::kDrain;
     timers_->Clear(&accept_pause_);
-    for (uint32_t listener = 0; listener < listen_fds_.size(); ++listener) {
-      if (accept_in_flight_[listener]) ring_->Cancel(AcceptTag(listener));
+    for (uint32_t index = 0; index < sockets_.size(); ++index) {
+      if (sockets_[index].accept_in_flight) ring_->Cancel(AcceptTag(index));
     }
     StopListening();
   }
@@ -256,16 +309,17 @@ void Worker::ObeyOrder() {
   }
 }
 
+// --- The end.
+
 // Closes the listening sockets once no Accept is in flight: from then on connecting is refused.
 void Worker::StopListening() {
   if (obeyed_ == Order::kServe) return;
-  for (const bool in_flight : accept_in_flight_) {
-    if (in_flight) return;
+  for (const ListenSocket& socket : sockets_) {
+    if (socket.accept_in_flight) return;
   }
-  for (const int fd : std::exchange(listen_fds_, {})) ring_->Close(fd, false);
-  accept_in_flight_.clear();
+  for (const ListenSocket& socket : std::exchange(sockets_, {})) ring_->Close(socket.fd, false);
 }
 
-bool Worker::quiet() const { return obeyed_ != Order::kServe && listen_fds_.empty() && open_ == 0; }
+bool Worker::quiet() const { return obeyed_ != Order::kServe && sockets_.empty() && open_ == 0; }
 
 }  // namespace sallyport

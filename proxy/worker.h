@@ -1,11 +1,12 @@
 // Worker: one thread with its ring, its listening sockets and every connection that it accepted.
-// Workers share nothing that changes but Service's connections_open and signers.
+// Workers share nothing that changes but OpenCounts and signers.
 #ifndef PROXY_WORKER_H_
 #define PROXY_WORKER_H_
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -18,12 +19,21 @@
 
 namespace sallyport {
 
+// One per listener, in the order of the configuration.
+using Services = std::vector<std::shared_ptr<const Service>>;
+
+struct ListenSocket {
+  int fd = -1;
+  uint32_t listener = 0;  // The place of its Service.
+  bool accept_in_flight = false;
+};
+
 class Worker {
  public:
-  // service outlives the worker. listen_fds are the worker's own (SO_REUSEPORT) and are owned from
-  // here on. index tells workers apart, in connection ids too.
-  Worker(const Service* service, int index, std::unique_ptr<Ring> ring,
-         std::vector<int> listen_fds);
+  // sockets are the worker's own (SO_REUSEPORT) and are owned from here on. index tells workers
+  // apart, in connection ids too.
+  Worker(Services services, int index, std::unique_ptr<Ring> ring,
+         std::vector<ListenSocket> sockets);
   ~Worker();  // REQUIRES: Join returned, or Start never succeeded; or quiet().
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -45,6 +55,11 @@ class Worker {
   // now.
   void Drain() { Request(Order::kDrain); }
   void Stop() { Request(Order::kStop); }
+  // Replace gives the connections that come from now on other services: as many as there were.
+  void Replace(Services services);
+  // Ping asks for a sign of life; answered says whether the last one was given.
+  void Ping();
+  bool answered() const { return pings_answered_.load() == pings_.load(); }
 
   const Stats& stats() const { return stats_; }
 
@@ -60,22 +75,28 @@ class Worker {
   void StepHandshakes();
   void Dispatch(const Completion& completion);
   void OnAccept(const Completion& completion);
-  void ArmAccept(uint32_t listener);
+  void ArmAccept(uint32_t index);
+  void ArmAccepts();
+  void Adopt(int fd, const std::shared_ptr<const Service>& service);
   void RefuseTooMany(int fd);
-  void Adopt(int fd);
   void FreeFinished();
   Connection* Find(SlotTag tag);
+  void TellLeftOut();
   void OnWake();
   void ObeyOrder();
+  void TakeServices();
   void StopListening();
 
-  const Service* const service_;
+  Services services_;
   const int index_;
   std::unique_ptr<Ring> ring_;
-  std::vector<int> listen_fds_;
-  std::vector<bool> accept_in_flight_;
-  const std::shared_ptr<SignatureInbox> inbox_;  // Its wake-up is for orders too.
+  std::vector<ListenSocket> sockets_;
+  const std::shared_ptr<SignatureInbox> inbox_;  // Its wake-up is for all that others ask for.
   std::atomic<Order> order_{Order::kServe};
+  std::atomic<uint32_t> pings_{0};
+  std::atomic<uint32_t> pings_answered_{0};
+  std::mutex posted_mutex_;
+  Services posted_;  // Guarded by posted_mutex_; empty: nothing new.
   std::atomic<bool> ended_{false};
   Order obeyed_ = Order::kServe;
 
@@ -84,6 +105,7 @@ class Worker {
   std::unique_ptr<uint8_t[]> receive_room_;
   Workbench bench_;
   Timer accept_pause_;
+  Timer left_out_due_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
   uint64_t accepted_ = 0;

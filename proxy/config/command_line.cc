@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "proxy/config/assignment.h"
+#include "proxy/config/contradiction.h"
 #include "proxy/config/flags.h"
 #include "proxy/config/options.h"
 #include "proxy/config/toml_file.h"
@@ -41,65 +42,66 @@ CommandLine Refuse(std::string error) {
   return result;
 }
 
-// Sets what one source (the file, or the flags) gives. A list it gives replaces what the sources
-// before it gave.
-absl::Status Apply(const std::vector<Assignment>& assignments, CommandLine* result) {
+// Sets what one source (the file, a table, or the flags) gives. A list it gives replaces what the
+// sources before it gave.
+absl::Status Apply(const std::vector<Assignment>& assignments, const OptionTarget& to,
+                   CommandLine::Places* places) {
   std::set<const Option*> begun;
   for (const Assignment& assignment : assignments) {
     const Option& option = *assignment.option;
-    if (option.is_list() && begun.insert(&option).second) ClearOption(option, &result->config);
-    result->places.insert_or_assign(std::string(option.name), assignment.place);
-    absl::Status status = SetOption(option, assignment.text, &result->config);
+    if (option.is_list() && begun.insert(&option).second) ClearOption(option, to);
+    places->insert_or_assign(std::string(option.name), assignment.place);
+    absl::Status status = SetOption(option, assignment.text, to);
     if (!status.ok()) return absl::InvalidArgumentError(assignment.place + ": " + Message(status));
   }
   return absl::OkStatus();
 }
 
+// The keys above the tables are where each table begins; without tables they are the listener.
 absl::Status ApplyFile(const std::string& file, const FileReader& read_file, CommandLine* result) {
   const absl::StatusOr<std::string> text = read_file(file);
   if (!text.ok()) {
     return absl::InvalidArgumentError("--config: " + EscapeControls(file) + ": " +
                                       Message(text.status()));
   }
-  const absl::StatusOr<std::vector<Assignment>> assignments = ReadToml(*text, file);
-  if (!assignments.ok()) return assignments.status();
-  return Apply(*assignments, result);
+  const absl::StatusOr<TomlFile> toml = ReadToml(*text, file);
+  if (!toml.ok()) return toml.status();
+  Config& config = result->config;
+  absl::Status status = Apply(toml->assignments, {&config, &config.listeners[0]}, &result->places);
+  result->listener_places[0].places = result->places;
+  if (!status.ok() || toml->listeners.empty()) return status;
+
+  config.listeners.assign(toml->listeners.size(), ListenerConfig(config.listeners[0]));
+  result->listener_places.assign(toml->listeners.size(), {"", result->places});
+  for (size_t i = 0; i < toml->listeners.size() && status.ok(); ++i) {
+    result->listener_places[i].table = toml->listeners[i].place;
+    status = Apply(toml->listeners[i].assignments, {nullptr, &config.listeners[i]},
+                   &result->listener_places[i].places);
+  }
+  return status;
 }
 
-// What SetOption let through parses again.
-Endpoint Parsed(std::string_view address) {
-  constexpr AddressRules kAny = {.unix_socket = true, .port_zero = true, .any_host = true};
-  return ParseAddress(address, kAny).value_or(Endpoint{});
-}
-
-// Options that are each good but do not go together: the option to name, and why.
-std::optional<std::pair<std::string, std::string>> FindContradiction(const Config& config) {
-  if (!config.tls_cert.empty() && config.tls_key.empty()) {
-    return {{"tls_cert", "needs tls_key as well"}};
-  }
-  if (!config.tls_key.empty() && config.tls_cert.empty()) {
-    return {{"tls_key", "needs tls_cert as well"}};
-  }
-  if (config.sandbox == SandboxMode::kOn && config.core_dumps) {
-    return {{"core_dumps", "needs sandbox off: nothing can be written inside"}};
-  }
-  for (size_t i = 0; i < config.listen.size(); ++i) {
-    const Endpoint listen = Parsed(config.listen[i]);
-    for (size_t k = 0; k < i; ++k) {
-      if (!SamePlace(Parsed(config.listen[k]), listen)) continue;
-      return {{"listen", Quoted(config.listen[i]) + " is there twice"}};
-    }
-    for (const std::string& server : config.server) {
-      // Each connection would open the next, until all ports are gone.
-      if (!IsServedBy(Parsed(server), listen)) continue;
-      return {{"server", Quoted(server) + " is the proxy itself (listen has " +
-                             Quoted(config.listen[i]) + ")"}};
-    }
-    if (!config.admin.empty() && SamePlace(Parsed(config.admin), listen)) {
-      return {{"admin", Quoted(config.admin) + " is in listen as well"}};
+absl::Status ApplyFlags(const std::vector<Assignment>& assignments, CommandLine* result) {
+  Config& config = result->config;
+  for (const Assignment& flag : assignments) {
+    const bool ambiguous = flag.option->name == "listen" || flag.option->name == "server";
+    if (ambiguous && config.listeners.size() > 1) {
+      return absl::InvalidArgumentError(
+          flag.place + ": there are several [[listener]] tables, and it could be for any of them");
     }
   }
-  return std::nullopt;
+  // Once for the process's fields, then for the other listeners'.
+  Config* process = &config;
+  for (size_t i = 0; i < config.listeners.size(); ++i) {
+    absl::Status status =
+        Apply(assignments, {std::exchange(process, nullptr), &config.listeners[i]},
+              &result->listener_places[i].places);
+    if (!status.ok()) return status;
+  }
+  for (const Assignment& flag : assignments) {
+    result->places.insert_or_assign(std::string(flag.option->name), flag.place);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -129,12 +131,18 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return contents;
 }
 
-std::string CommandLine::Complaint(std::string_view option, std::string_view what) const {
-  const auto place = places.find(option);
-  std::string line = "sallyport: ";
-  line += place != places.end() ? std::string_view(place->second) : option;
-  line += ": " + EscapeControls(what) + "\n";
-  return line;
+std::string CommandLine::PlaceOf(std::string_view option, size_t listener) const {
+  const bool any = listener == kNoListener;
+  const Places& known = any ? places : listener_places[listener].places;
+  if (const auto place = known.find(option); place != known.end()) return place->second;
+  std::string place = any ? "" : listener_places[listener].table;
+  if (!place.empty()) place += ": ";
+  return place.append(option);
+}
+
+std::string CommandLine::Complaint(std::string_view option, std::string_view what,
+                                   size_t listener) const {
+  return "sallyport: " + PlaceOf(option, listener) + ": " + EscapeControls(what) + "\n";
 }
 
 CommandLine ParseCommandLine(int argc, const char* const* argv, const FileReader& read_file) {
@@ -147,10 +155,10 @@ CommandLine ParseCommandLine(int argc, const char* const* argv, const FileReader
   absl::Status status;
   result.config_file = flags->config_file.value_or("");
   if (flags->config_file.has_value()) status = ApplyFile(*flags->config_file, read_file, &result);
-  if (status.ok()) status = Apply(flags->assignments, &result);
+  if (status.ok()) status = ApplyFlags(flags->assignments, &result);
   if (!status.ok()) return Refuse("sallyport: " + Message(status) + "\n");
-  if (const auto contradiction = FindContradiction(result.config); contradiction.has_value()) {
-    return Refuse(result.Complaint(contradiction->first, contradiction->second));
+  if (const auto found = FindContradiction(result.config); found.has_value()) {
+    return Refuse(result.Complaint(found->option, found->what, found->listener));
   }
 
   result.action = CommandLine::Action::kRun;

@@ -3,10 +3,13 @@
 #ifndef PROXY_CONFIG_COMMAND_LINE_H_
 #define PROXY_CONFIG_COMMAND_LINE_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "proxy/config/config.h"
@@ -40,17 +43,28 @@ struct CommandLine {
 
   // Complaint is the line for stderr, its end included, about an option whose value turned out bad
   // later ("tls_cert", "the certificate expired ..."). It names where the value came from:
-  // "sallyport: sallyport.toml:3: tls_cert: ...", "sallyport: --tls_cert: ...".
-  std::string Complaint(std::string_view option, std::string_view what) const;
+  // "sallyport: sallyport.toml:3: tls_cert: ...", "sallyport: --tls_cert: ...". `listener`: whose
+  // value, of config.listeners; nobody's means the process's.
+  static constexpr size_t kNoListener = SIZE_MAX;
+  std::string Complaint(std::string_view option, std::string_view what,
+                        size_t listener = kNoListener) const;
+  // PlaceOf is how that line begins: the option's name alone, where nobody gave it.
+  std::string PlaceOf(std::string_view option, size_t listener = kNoListener) const;
 
-  // By option, the place of its value as Complaint names it. Options at their default are not in
-  // it.
-  std::map<std::string, std::string, std::less<>> places;
+  // Where values came from, by option; those at their default are not in it.
+  using Places = std::map<std::string, std::string, std::less<>>;
+  Places places;
+  struct ListenerPlaces {
+    std::string table;  // Where its [[listener]] begins; empty: there is none.
+    Places places;      // What it took from above the tables too.
+  };
+  std::vector<ListenerPlaces> listener_places = {ListenerPlaces{}};
 };
 
 // ParseCommandLine reads the arguments, the configuration file that --config names, and checks the
-// whole. It never fails: bad arguments are a kExit with kExitBadConfig. It reads nothing but what
-// `read_file` gives it. argv[0] is not looked at.
+// whole: defaults, then the file's keys, then those of its [[listener]] tables, then flags, which
+// win over every table. It never fails: bad arguments are a kExit with kExitBadConfig. It reads
+// nothing but what `read_file` gives it. argv[0] is not looked at.
 CommandLine ParseCommandLine(int argc, const char* const* argv,
                              const FileReader& read_file = ReadFile);
 

@@ -1,10 +1,12 @@
-// Config: what an operator decides, as one checked value. Made once at start, then only read.
+// Config: what an operator decides, as one checked value. Made whole, then only read.
 #ifndef PROXY_CONFIG_CONFIG_H_
 #define PROXY_CONFIG_CONFIG_H_
 
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "proxy/log/line.h"
 
 namespace sallyport {
 
@@ -20,7 +22,11 @@ enum class SandboxMode { kAuto, kOn, kOff };
 // The initializers are the defaults: --help, --check_config and the manual page read them from
 // here. What each option means to an operator is in options.cc; here stands why a default is what
 // it is.
-struct Config {
+
+// What clients of one listener get: a [[listener]] table, or the keys above all tables.
+struct ListenerConfig {
+  std::string name;  // For logs; may be empty.
+
   std::vector<std::string> listen = {"0.0.0.0:6033"};
   std::vector<std::string> server = {"127.0.0.1:3306"};
 
@@ -28,30 +34,7 @@ struct Config {
   std::string tls_cert;  // Both empty: a self-signed pair, made in memory.
   std::string tls_key;
 
-  IoEngine io_engine = IoEngine::kAuto;
-  int workers = 0;  // 0: one a CPU.
-
-  // A worker that moves leaves its caches behind, and one CPU with two workers leaves another idle.
-  bool pin_workers = true;
-
-  // In a virtual machine a blocked thread is woken some 40 us late. 50 us cover the answer of a
-  // server that is near, and cost little before it shows that they don't pay (ring/spin.h). 0: off.
-  uint32_t spin_us = 50;
-
-  // An RSA-2048 signature takes 0.6 ms, in which a worker's sessions would wait. 0: half the CPUs,
-  // so that a storm leaves workers the other half. Where the key isn't RSA there are none: an ECDSA
-  // signature (0.02 ms) isn't worth a change of thread. -1: none either, the workers sign, which
-  // takes the fewest CPU cycles.
-  int signers = 0;
-
-  // Loopback only: metrics tell an outsider more than he should know.
-  std::string admin = "127.0.0.1:6034";  // Empty: off.
-
   bool allow_cleartext_password = false;
-  bool core_dumps = false;
-
-  // Nothing is lost by it: what a proxy opens once it serves is its certificate, again.
-  SandboxMode sandbox = SandboxMode::kAuto;
 
   // A connection to a server takes one local port, and Linux has 28,232 of them (32768 to 60999)
   // for one address of a server. 20,000 leaves room for those in TIME_WAIT; past that a client had
@@ -72,10 +55,6 @@ struct Config {
   // that is later does nothing, and what a vanished peer leaves behind is keepalive's work.
   uint32_t idle_timeout_ms = 0;
 
-  // What connections get to finish after SIGTERM: under the 30 s that container runtimes commonly
-  // grant before SIGKILL. 0: none.
-  uint32_t shutdown_timeout_ms = 25'000;
-
   // A peer that vanished is noticed after 60 + 6 * 10 s = 2 minutes. The first 60 s are under the
   // idle limits of the NAT and load balancers of the large clouds (240 s, 350 s). Idle 0: off.
   uint32_t keepalive_idle_s = 60;
@@ -90,8 +69,47 @@ struct Config {
   // TCP_USER_TIMEOUT. 0: the kernel's own rule (some 15 minutes of retransmissions). Not less,
   // because Linux holds it also against a live client that pauses reading a long result.
   uint32_t user_timeout_ms = 0;
+};
+
+// What there is once in a process.
+struct Config {
+  IoEngine io_engine = IoEngine::kAuto;
+  int workers = 0;  // 0: one a CPU.
+
+  // A worker that moves leaves its caches behind, and one CPU with two workers leaves another idle.
+  bool pin_workers = true;
+
+  // In a virtual machine a blocked thread is woken some 40 us late. 50 us cover the answer of a
+  // server that is near, and cost little before it shows that they don't pay (ring/spin.h). 0: off.
+  uint32_t spin_us = 50;
+
+  // An RSA-2048 signature takes 0.6 ms, in which a worker's sessions would wait. 0: half the CPUs,
+  // so that a storm leaves workers the other half. Where no key is RSA there are none: an ECDSA
+  // signature (0.02 ms) isn't worth a change of thread. -1: none either, the workers sign, which
+  // takes the fewest CPU cycles.
+  int signers = 0;
+
+  // Loopback only: metrics tell an outsider more than he should know.
+  std::string admin = "127.0.0.1:6034";  // Empty: off.
+
+  bool core_dumps = false;
+
+  // Little is lost by it: what a proxy opens once it serves is its configuration, certificates and
+  // log, again.
+  SandboxMode sandbox = SandboxMode::kAuto;
+
+  uint32_t max_connections = ListenerConfig{}.max_connections;
+
+  // What connections get to finish after SIGTERM: under the 30 s that container runtimes commonly
+  // grant before SIGKILL. 0: none.
+  uint32_t shutdown_timeout_ms = 25'000;
 
   std::string log_level = "info";
+  LogFormat log_format = LogFormat::kText;
+  std::string log_file;  // Empty: stderr. "journal": the journal.
+
+  // Never empty. The file's [[listener]] tables in their order, or one made of the keys outside.
+  std::vector<ListenerConfig> listeners = {ListenerConfig{}};
 };
 
 }  // namespace sallyport

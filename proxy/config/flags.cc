@@ -60,7 +60,7 @@ absl::Status Reader::ReadFlag(std::string_view argument) {
   const bool two_dashes = spelled.starts_with("--");
   const std::string name = NormalizedName(spelled.substr(two_dashes ? 2 : 1));
   if (two_dashes) {
-    if (const Option* option = FindOption(name); option != nullptr) {
+    if (const Option* option = FindOption(name); option != nullptr && option->is_flag()) {
       return SetFlag(*option, value);
     }
     const Option* negated = name.starts_with("no_") ? FindOption(name.substr(3)) : nullptr;
@@ -70,7 +70,7 @@ absl::Status Reader::ReadFlag(std::string_view argument) {
     }
   }
   return Bad(EscapeControls(spelled.substr(0, 100)) + ": no such flag; the nearest is --" +
-             std::string(NearestOption(name, /*keys_only=*/false)));
+             std::string(NearestOption(name, OptionPlace::kCommandLine)));
 }
 
 absl::Status Reader::SetFlag(const Option& option, std::optional<std::string_view> value) {

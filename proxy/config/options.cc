@@ -1,5 +1,6 @@
 #include "proxy/config/options.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <sstream>
@@ -20,6 +21,7 @@ constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
 constexpr std::string_view kCongestionControls[] = {"auto", "system", "cubic",
                                                     "reno", "dctcp",  "bbr"};
 constexpr std::string_view kSandboxModes[] = {"auto", "on", "off"};
+constexpr std::string_view kLogFormats[] = {"text", "json"};
 constexpr std::string_view kLogLevels[] = {"debug", "info", "warning", "error"};
 
 constexpr int64_t kSecond = 1000;
@@ -29,22 +31,29 @@ constexpr int64_t kDay = 24 * kHour;
 // Limits are wide: they catch slips (milliseconds for seconds) and what the kernel refuses (the
 // keepalive limits are those of tcp(7)), not taste.
 constexpr Option kOptions[] = {
-    {"config", "FILE", "TOML with any of the keys below; flags win.", kConfigFile, {}},
+    {"config",
+     "FILE",
+     "TOML with any of the keys below, and a [[listener]] table for each of several listeners; "
+     "flags "
+     "win.",
+     kConfigFile,
+     {}},
+    {"name", "", "In a [[listener]] only: what the log calls it.", kName, &ListenerConfig::name},
     {"listen", "ADDRESS,...",
      "Where clients connect: HOST:PORT, [V6]:PORT, or :PORT for all interfaces.", kListenAddresses,
-     &Config::listen},
+     &ListenerConfig::listen},
     {"server", "ADDRESS,...", "The MySQL or MariaDB servers: HOST:PORT, [V6]:PORT or unix:/PATH.",
-     kServerAddresses, &Config::server},
+     kServerAddresses, &ListenerConfig::server},
     {"tls_mode", "MODE",
      "preferred: a client chooses. required: a client that does not ask for TLS is refused. "
      "disabled: TLS is not offered.",
-     kChoice, &Config::tls_mode, 0, 0, kTlsModes},
+     kChoice, &ListenerConfig::tls_mode, 0, 0, kTlsModes},
     {"tls_cert", "FILE",
      "The certificate and its whole chain, leaf first, in PEM. Without tls_cert and tls_key a "
      "self-signed pair is made in memory.",
-     kPath, &Config::tls_cert},
+     kPath, &ListenerConfig::tls_cert},
     {"tls_key", "FILE", "The certificate's private key in PEM, not encrypted.", kPath,
-     &Config::tls_key},
+     &ListenerConfig::tls_key},
     {"io_engine", "ENGINE", "auto takes io_uring where the kernel lets it, else epoll.", kChoice,
      &Config::io_engine, 0, 0, kIoEngines},
     {"workers", "COUNT", "Threads that serve connections; 0 is one a CPU.", kCount,
@@ -63,42 +72,49 @@ constexpr Option kOptions[] = {
     {"allow_cleartext_password", "",
      "Let plugins that send a password as it is (LDAP, PAM) use a server link that is not "
      "encrypted.",
-     kBool, &Config::allow_cleartext_password},
+     kBool, &ListenerConfig::allow_cleartext_password},
     {"core_dumps", "", "Let a crash write a core file. It may hold keys and passwords.", kBool,
      &Config::core_dumps},
     {"sandbox", "MODE",
-     "auto: once started, open only files beside the configuration and certificates, for reading, "
-     "where the kernel can hold the proxy to that (Landlock), and without core_dumps. on: refuse "
-     "to start without. off: don't.",
+     "auto: once started, read only files beside the configuration and certificates, and write "
+     "only beside log_file, where the kernel can hold the proxy to that (Landlock), and without "
+     "core_dumps. on: refuse to start without. off: don't.",
      kChoice, &Config::sandbox, 0, 0, kSandboxModes},
-    {"max_connections", "COUNT", "Clients at once, in the whole process; more are told so.", kCount,
-     &Config::max_connections, 1, 10'000'000},
+    {"max_connections", "COUNT",
+     "Clients at once, in the whole process; in a [[listener]]: at once there. More are told so.",
+     kCount, Option::Both{&Config::max_connections, &ListenerConfig::max_connections}, 1,
+     10'000'000},
     {"connect_timeout", "SECONDS", "For connecting to a server.", kSeconds,
-     &Config::connect_timeout_ms, 1, kHour},
+     &ListenerConfig::connect_timeout_ms, 1, kHour},
     {"handshake_timeout", "SECONDS",
      "For a client to log in, TLS included. Keep it under the server's own connect_timeout.",
-     kSeconds, &Config::handshake_timeout_ms, 1, kHour},
+     kSeconds, &ListenerConfig::handshake_timeout_ms, 1, kHour},
     {"idle_timeout", "SECONDS",
      "A logged-in connection that moves no byte for so long is closed; 0 leaves that to the "
      "server's wait_timeout.",
-     kSeconds, &Config::idle_timeout_ms, 0, 30 * kDay},
+     kSeconds, &ListenerConfig::idle_timeout_ms, 0, 30 * kDay},
     {"shutdown_timeout", "SECONDS", "What connections get to finish after SIGTERM; 0 is none.",
      kSeconds, &Config::shutdown_timeout_ms, 0, kDay},
     {"keepalive_idle", "SECONDS", "Quiet time before the first TCP keepalive probe; 0 is none.",
-     kCount, &Config::keepalive_idle_s, 0, 32767},
-    {"keepalive_interval", "SECONDS", "Time between probes.", kCount, &Config::keepalive_interval_s,
-     1, 32767},
+     kCount, &ListenerConfig::keepalive_idle_s, 0, 32767},
+    {"keepalive_interval", "SECONDS", "Time between probes.", kCount,
+     &ListenerConfig::keepalive_interval_s, 1, 32767},
     {"keepalive_count", "COUNT", "Probes without an answer before the peer counts as gone.", kCount,
-     &Config::keepalive_count, 1, 127},
+     &ListenerConfig::keepalive_count, 1, 127},
     {"server_congestion_control", "NAME",
      "TCP's congestion control towards servers. auto: cubic for those in loopback and private "
      "networks, else as system. system: the kernel's setting.",
-     kChoice, &Config::server_congestion_control, 0, 0, kCongestionControls},
+     kChoice, &ListenerConfig::server_congestion_control, 0, 0, kCongestionControls},
     {"user_timeout", "SECONDS",
      "How long sent bytes may stay unacknowledged (TCP_USER_TIMEOUT); 0 is the kernel's own rule.",
-     kSeconds, &Config::user_timeout_ms, 0, kDay},
+     kSeconds, &ListenerConfig::user_timeout_ms, 0, kDay},
     {"log_level", "LEVEL", "What is logged: lines of this level and worse.", kChoice,
      &Config::log_level, 0, 0, kLogLevels},
+    {"log_format", "FORMAT", "text: event key=value. json: an object a line.", kChoice,
+     &Config::log_format, 0, 0, kLogFormats},
+    {"log_file", "FILE",
+     "Where the log goes: a file, opened again on SIGUSR1; journal; empty is stderr.", kPath,
+     &Config::log_file},
     {"check_config",
      "",
      "Check everything, print the configuration in effect as TOML, and exit.",
@@ -117,82 +133,113 @@ std::string_view Trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-// Puts `value` into the field, which the table gives the right type for the option's kind.
-template <typename Value>
-void Store(const Option& option, Value value, Config* config) {
+template <typename Member, typename Parts>
+auto* Owner(Member Config::*, const Parts& parts) {
+  return parts.process;
+}
+template <typename Member, typename Parts>
+auto* Owner(Member ListenerConfig::*, const Parts& parts) {
+  return parts.listener;
+}
+
+// Calls `use(owner, field)` for each part that has the option and is given.
+template <typename Parts, typename Use>
+void ForEachField(const Option& option, const Parts& parts, const Use& use) {
+  const auto use_if_given = [&](auto field) {
+    if (auto* owner = Owner(field, parts); owner != nullptr) use(owner, field);
+  };
   std::visit(
       [&](auto field) {
-        if constexpr (!std::is_same_v<decltype(field), std::monostate>) {
-          using Member = std::remove_reference_t<decltype(config->*field)>;
-          if constexpr (std::is_same_v<Member, Value>) {
-            config->*field = value;
-          } else if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool> &&
-                               (std::is_integral_v<Member> || std::is_enum_v<Member>)) {
-            config->*field = static_cast<Member>(value);
-          }
+        if constexpr (std::is_same_v<decltype(field), Option::Both>) {
+          use_if_given(field.process);
+          use_if_given(field.listener);
+        } else if constexpr (!std::is_same_v<decltype(field), std::monostate>) {
+          use_if_given(field);
         }
       },
       option.field);
 }
 
+// Puts `value` into the field, which the table gives the right type for the option's kind.
+template <typename Value>
+void Store(const Option& option, Value value, const OptionTarget& to) {
+  ForEachField(option, to, [&](auto* owner, auto field) {
+    using Member = std::remove_reference_t<decltype(owner->*field)>;
+    if constexpr (std::is_same_v<Member, Value>) {
+      owner->*field = value;
+    } else if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool> &&
+                         (std::is_integral_v<Member> || std::is_enum_v<Member>)) {
+      owner->*field = static_cast<Member>(value);
+    }
+  });
+}
+
+// Calls `use(list)` for each part's list.
+template <typename Use>
+void ForEachList(const Option& option, const OptionTarget& to, const Use& use) {
+  ForEachField(option, to, [&](auto* owner, auto field) {
+    using Member = std::remove_reference_t<decltype(owner->*field)>;
+    if constexpr (std::is_same_v<Member, std::vector<std::string>>) use(&(owner->*field));
+  });
+}
+
 absl::Status AddAddresses(const Option& option, std::string_view text, const AddressRules& rules,
-                          Config* config) {
-  std::vector<std::string>& list =
-      config->*std::get<std::vector<std::string> Config::*>(option.field);
+                          const OptionTarget& to) {
   for (;;) {
     const size_t comma = text.find(',');
     const std::string_view address = Trimmed(text.substr(0, comma));
     if (address.empty()) return absl::InvalidArgumentError("an address is missing");
     const absl::StatusOr<Endpoint> endpoint = ParseAddress(address, rules);
     if (!endpoint.ok()) return endpoint.status();
-    list.emplace_back(address);
+    ForEachList(option, to, [&](auto* list) { list->emplace_back(address); });
     if (comma == std::string_view::npos) return absl::OkStatus();
     text.remove_prefix(comma + 1);
   }
 }
 
-absl::Status SetChoice(const Option& option, std::string_view text, Config* config) {
+absl::Status SetChoice(const Option& option, std::string_view text, const OptionTarget& to) {
   const absl::StatusOr<size_t> choice = ParseChoice(text, option.choices);
   if (!choice.ok()) return choice.status();
-  Store(option, *choice, config);                               // An enum.
-  Store(option, std::string(option.choices[*choice]), config);  // A text.
+  Store(option, *choice, to);                               // An enum.
+  Store(option, std::string(option.choices[*choice]), to);  // A text.
   return absl::OkStatus();
 }
 
 absl::Status SetText(const Option& option, std::string_view text, const absl::Status& status,
-                     Config* config) {
-  if (status.ok()) Store(option, std::string(text), config);
+                     const OptionTarget& to) {
+  if (status.ok()) Store(option, std::string(text), to);
   return status;
 }
 
 template <typename Value>
-absl::Status SetParsed(const Option& option, const absl::StatusOr<Value>& value, Config* config) {
-  if (value.ok()) Store(option, *value, config);
+absl::Status SetParsed(const Option& option, const absl::StatusOr<Value>& value,
+                       const OptionTarget& to) {
+  if (value.ok()) Store(option, *value, to);
   return value.status();
 }
 
+template <typename Member>
+std::vector<std::string> ItemsOf(const Option& option, const Member& member) {
+  if constexpr (std::is_same_v<Member, bool>) {
+    return {member ? "true" : "false"};
+  } else if constexpr (std::is_same_v<Member, std::string>) {
+    return {member};
+  } else if constexpr (std::is_same_v<Member, std::vector<std::string>>) {
+    return member;
+  } else if constexpr (std::is_enum_v<Member>) {
+    return {std::string(option.choices[static_cast<size_t>(member)])};
+  } else {
+    return {option.kind == kSeconds ? SecondsText(member) : std::to_string(member)};
+  }
+}
+
 // What a flag would say for a field, one item at a time.
-std::vector<std::string> Items(const Option& option, const Config& config) {
-  return std::visit(
-      [&](auto field) -> std::vector<std::string> {
-        using Field = decltype(field);
-        if constexpr (std::is_same_v<Field, std::monostate>) {
-          return {};
-        } else if constexpr (std::is_same_v<Field, bool Config::*>) {
-          return {config.*field ? "true" : "false"};
-        } else if constexpr (std::is_same_v<Field, std::string Config::*>) {
-          return {config.*field};
-        } else if constexpr (std::is_same_v<Field, std::vector<std::string> Config::*>) {
-          return config.*field;
-        } else if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(config.*field)>>) {
-          return {std::string(option.choices[static_cast<size_t>(config.*field)])};
-        } else if (option.kind == kSeconds) {
-          return {SecondsText(config.*field)};
-        } else {
-          return {std::to_string(config.*field)};
-        }
-      },
-      option.field);
+std::vector<std::string> Items(const Option& option, const OptionSource& from) {
+  std::vector<std::string> items;
+  ForEachField(option, from, [&](const auto* owner, auto field) {
+    if (items.empty()) items = ItemsOf(option, owner->*field);
+  });
+  return items;
 }
 
 std::string TomlString(const std::string& text) {
@@ -203,9 +250,38 @@ std::string TomlString(const std::string& text) {
 
 }  // namespace
 
+bool Option::is_flag() const { return kind != kName; }
+
 bool Option::is_key() const { return kind != kCommand && kind != kConfigFile; }
 
+bool Option::is_process_key() const {
+  return is_key() && (std::holds_alternative<Both>(field) || !is_listener_key());
+}
+
+bool Option::is_listener_key() const {
+  return std::visit(
+      [](auto member) {
+        using Member = decltype(member);
+        if constexpr (std::is_same_v<Member, Both>) {
+          return true;
+        } else if constexpr (std::is_same_v<Member, std::monostate>) {
+          return false;
+        } else {
+          return std::is_same_v<decltype(Owner(member, OptionSource{})), const ListenerConfig*>;
+        }
+      },
+      field);
+}
+
 bool Option::is_list() const { return kind == kListenAddresses || kind == kServerAddresses; }
+
+// What belongs to the process was set up once; what belongs to a listener is in a snapshot that
+// each connection begins with.
+bool Option::needs_restart() const {
+  constexpr std::string_view kReloadable[] = {"max_connections", "shutdown_timeout", "log_level"};
+  if (is_listener_key()) return name == "listen";
+  return std::find(std::begin(kReloadable), std::end(kReloadable), name) == std::end(kReloadable);
+}
 
 std::span<const Option> Options() { return kOptions; }
 
@@ -217,54 +293,65 @@ const Option* FindOption(std::string_view name) {
   return nullptr;
 }
 
-std::string_view NearestOption(std::string_view name, bool keys_only) {
+std::string_view NearestOption(std::string_view name, OptionPlace place) {
   std::vector<std::string_view> names;
   for (const Option& option : kOptions) {
-    if (option.is_key() || !keys_only) names.push_back(option.name);
+    const bool fits = place == OptionPlace::kCommandLine ? option.is_flag()
+                      : place == OptionPlace::kFile      ? option.is_key() && option.is_flag()
+                                                         : option.is_listener_key();
+    if (fits) names.push_back(option.name);
   }
+  if (place == OptionPlace::kFile) names.push_back(kListenerTable);
   return Nearest(NormalizedName(name), names);
 }
 
-absl::Status SetOption(const Option& option, std::string_view text, Config* config) {
+absl::Status SetOption(const Option& option, std::string_view text, const OptionTarget& to) {
   switch (option.kind) {
     case kCommand:
     case kConfigFile:
       break;
     case kBool:
-      return SetParsed(option, ParseBool(text), config);
+      return SetParsed(option, ParseBool(text), to);
     case kCount:
-      return SetParsed(option, ParseCount(text, option.min, option.max), config);
+      return SetParsed(option, ParseCount(text, option.min, option.max), to);
     case kSeconds:
-      return SetParsed(option, ParseSeconds(text, option.min, option.max), config);
+      return SetParsed(option, ParseSeconds(text, option.min, option.max), to);
     case kPath:
-      return SetText(option, text, CheckPath(text), config);
+      return SetText(option, text, CheckPath(text), to);
     case kChoice:
-      return SetChoice(option, text, config);
+      return SetChoice(option, text, to);
     case kListenAddresses:
-      return AddAddresses(option, text, kListenRules, config);
+      return AddAddresses(option, text, kListenRules, to);
     case kServerAddresses:
-      return AddAddresses(option, text, kServerRules, config);
+      return AddAddresses(option, text, kServerRules, to);
     case kAdminAddress:
       return SetText(option, text,
                      text.empty() ? absl::OkStatus() : ParseAddress(text, kListenRules).status(),
-                     config);
+                     to);
+    case kName:
+      return SetText(option, text, CheckName(text), to);
   }
   assert(false && "not a key");
   return absl::InternalError("not a key");
 }
 
-void ClearOption(const Option& option, Config* config) {
-  (config->*std::get<std::vector<std::string> Config::*>(option.field)).clear();
+void ClearOption(const Option& option, const OptionTarget& to) {
+  ForEachList(option, to, [](auto* list) { list->clear(); });
 }
 
-std::string OptionText(const Option& option, const Config& config) {
+void CopyOption(const Option& option, const OptionSource& from, const OptionTarget& to) {
+  ForEachField(option, to,
+               [&](auto* owner, auto field) { owner->*field = Owner(field, from)->*field; });
+}
+
+std::string OptionText(const Option& option, const OptionSource& from) {
   std::string text;
-  for (const std::string& item : Items(option, config)) text += (text.empty() ? "" : ",") + item;
+  for (const std::string& item : Items(option, from)) text += (text.empty() ? "" : ",") + item;
   return text;
 }
 
-std::string OptionToml(const Option& option, const Config& config) {
-  const std::vector<std::string> items = Items(option, config);
+std::string OptionToml(const Option& option, const OptionSource& from) {
+  const std::vector<std::string> items = Items(option, from);
   if (option.kind == kBool || option.kind == kCount || option.kind == kSeconds) return items[0];
   if (!option.is_list()) return TomlString(items[0]);
   std::string text;

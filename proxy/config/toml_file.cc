@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "proxy/config/values.h"
@@ -41,11 +42,18 @@ std::vector<Entry> EntriesByLine(const toml::table& table) {
   return entries;
 }
 
-std::string UnknownKey(const std::string& key) {
-  const Option* flag = FindOption(key);
-  if (flag != nullptr) return EscapeControls(key) + ": is a flag, not a key of this file";
-  return EscapeControls(key) + ": no such key; the nearest is " +
-         std::string(NearestOption(key, /*keys_only=*/true));
+// What a complaint says of a key that may not stand in that place; empty: it may.
+std::string Misplaced(const std::string& key, OptionPlace place) {
+  const Option* option = FindOption(key);
+  const bool in_table = place == OptionPlace::kListenerTable;
+  if (option == nullptr || (!option->is_flag() && !in_table)) {
+    return "no such key; the nearest is " + std::string(NearestOption(key, place));
+  }
+  if (!option->is_key()) return "is a flag, not a key of this file";
+  if (in_table && !option->is_listener_key()) {
+    return "belongs to the whole process; put it above the first [[listener]]";
+  }
+  return "";
 }
 
 const char* WantedType(OptionKind kind) {
@@ -64,6 +72,7 @@ const char* WantedType(OptionKind kind) {
     case OptionKind::kPath:
     case OptionKind::kChoice:
     case OptionKind::kAdminAddress:
+    case OptionKind::kName:
       break;
   }
   return "a text in quotes is wanted here";
@@ -113,9 +122,49 @@ absl::Status ReadEntry(const Entry& entry, const Option& option, std::string_vie
   return absl::OkStatus();
 }
 
+absl::Status ReadEntries(const std::vector<Entry>& entries, OptionPlace place,
+                         std::string_view file, std::vector<Assignment>* assignments) {
+  std::map<const Option*, uint32_t> lines;
+  for (const Entry& entry : entries) {
+    const std::string misplaced = Misplaced(entry.key, place);
+    if (!misplaced.empty()) {
+      return absl::InvalidArgumentError(Place(file, entry.line) + EscapeControls(entry.key) + ": " +
+                                        misplaced);
+    }
+    const Option* option = FindOption(entry.key);
+    // tls-mode beside tls_mode: two keys to TOML, one option here.
+    const auto [first, is_new] = lines.emplace(option, entry.line);
+    if (!is_new) {
+      return absl::InvalidArgumentError(Place(file, entry.line) + std::string(option->name) +
+                                        ": already given in line " + std::to_string(first->second));
+    }
+    absl::Status status = ReadEntry(entry, *option, file, assignments);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadListeners(const Entry& entry, std::string_view file,
+                           std::vector<TomlListener>* listeners) {
+  const std::string name(kListenerTable);
+  const toml::array* tables = entry.node->as_array();
+  if (tables == nullptr || tables->empty() || !tables->is_homogeneous<toml::table>()) {
+    return absl::InvalidArgumentError(Place(file, entry.line) + name + ": is written [[" + name +
+                                      "]], with its keys below");
+  }
+  for (const toml::node& table : *tables) {
+    TomlListener& listener = listeners->emplace_back();
+    listener.place = Place(file, table.source().begin.line) + name;
+    absl::Status status = ReadEntries(EntriesByLine(*table.as_table()), OptionPlace::kListenerTable,
+                                      file, &listener.assignments);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::StatusOr<std::vector<Assignment>> ReadToml(std::string_view text, std::string_view file) {
+absl::StatusOr<TomlFile> ReadToml(std::string_view text, std::string_view file) {
   toml::table table;
   try {  // The library throws; nothing of it gets past this function.
     table = toml::parse(text);
@@ -124,23 +173,21 @@ absl::StatusOr<std::vector<Assignment>> ReadToml(std::string_view text, std::str
                                       EscapeControls(error.description()));
   }
 
-  std::vector<Assignment> assignments;
-  std::map<const Option*, uint32_t> lines;
-  for (const Entry& entry : EntriesByLine(table)) {
-    const Option* option = FindOption(entry.key);
-    if (option == nullptr || !option->is_key()) {
-      return absl::InvalidArgumentError(Place(file, entry.line) + UnknownKey(entry.key));
-    }
-    // tls-mode beside tls_mode: two keys to TOML, one option here.
-    const auto [first, is_new] = lines.emplace(option, entry.line);
-    if (!is_new) {
-      return absl::InvalidArgumentError(Place(file, entry.line) + std::string(option->name) +
-                                        ": already given in line " + std::to_string(first->second));
-    }
-    absl::Status status = ReadEntry(entry, *option, file, &assignments);
-    if (!status.ok()) return status;
+  TomlFile result;
+  std::vector<Entry> entries = EntriesByLine(table);
+  const auto tables = std::find_if(entries.begin(), entries.end(),
+                                   [](const Entry& entry) { return entry.key == kListenerTable; });
+  std::optional<Entry> listeners;
+  if (tables != entries.end()) {
+    listeners = *tables;
+    entries.erase(tables);
   }
-  return assignments;
+  absl::Status status = ReadEntries(entries, OptionPlace::kFile, file, &result.assignments);
+  if (status.ok() && listeners.has_value()) {
+    status = ReadListeners(*listeners, file, &result.listeners);
+  }
+  if (!status.ok()) return status;
+  return result;
 }
 
 }  // namespace sallyport

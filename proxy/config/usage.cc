@@ -29,7 +29,7 @@ void AppendWrapped(std::string_view text, std::string* out) {
     const size_t space = text.find(' ');
     const std::string_view word = text.substr(0, space);
     if (column + 1 + word.size() > kColumns) {
-      out->append(column == kColumns ? "" : "\n").append(kIndent);
+      out->append(out->ends_with('\n') ? "" : "\n").append(kIndent);
       column = kIndent.size();
     } else {
       out->append(" ");
@@ -46,13 +46,15 @@ void AppendWrapped(std::string_view text, std::string* out) {
 
 std::string HelpText() {
   std::string text(kUsage);
+  const Config defaults;
   for (const Option& option : Options()) {
+    if (!option.is_flag()) continue;
     text.append("  --").append(option.name);
     if (!option.value_name.empty()) text.append(" ").append(option.value_name);
     text.append("\n");
     std::string help(option.help);
     if (option.is_key()) {
-      const std::string value = OptionText(option, Config{});
+      const std::string value = OptionText(option, {&defaults, &defaults.listeners[0]});
       help += value.empty() ? " (default: none)" : " (default: " + value + ")";
     }
     AppendWrapped(help, &text);
@@ -60,11 +62,24 @@ std::string HelpText() {
   return text;
 }
 
+// One listener without a name needs no table.
 std::string ConfigToml(const Config& config) {
   std::string text = "# The configuration in effect, sallyport " + std::string(kVersion) + "\n";
+  const auto append = [&text](const Option& option, const OptionSource& from) {
+    text.append(option.name).append(" = ").append(OptionToml(option, from)).append("\n");
+  };
+  const bool tables = config.listeners.size() > 1 || !config.listeners[0].name.empty();
   for (const Option& option : Options()) {
-    if (!option.is_key()) continue;
-    text.append(option.name).append(" = ").append(OptionToml(option, config)).append("\n");
+    if (!option.is_key() || !option.is_flag()) continue;
+    if (!tables || option.is_process_key()) append(option, {&config, &config.listeners[0]});
+  }
+  if (!tables) return text;
+  for (const ListenerConfig& listener : config.listeners) {
+    text.append("\n[[").append(kListenerTable).append("]]\n");
+    for (const Option& option : Options()) {
+      if (option.kind == OptionKind::kName && listener.name.empty()) continue;
+      if (option.is_listener_key()) append(option, {nullptr, &listener});
+    }
   }
   return text;
 }

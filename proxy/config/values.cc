@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -20,6 +19,7 @@ namespace {
 // A path of unix(7) has 108 bytes with its end.
 constexpr size_t kUnixPathMax = 107;
 constexpr size_t kQuotedMax = 100;
+constexpr size_t kNameMax = 64;
 
 absl::Status Bad(std::string_view text, const std::string& why) {
   return absl::InvalidArgumentError(Quoted(text) + " " + why);
@@ -78,24 +78,12 @@ bool IsLoopback4(std::string_view host) {
   return host.starts_with("127.") || EqualsIgnoringCase(host, "localhost");
 }
 
-// RFC 3629: shortest form only, no surrogates, nothing past U+10FFFF.
 bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const unsigned char lead = text[i];
-    const int length = lead < 0x80 ? 1 : std::countl_one(lead);
-    if (length > 4 || (length == 1 && lead >= 0x80) || text.size() - i < size_t(length))
-      return false;
-    uint32_t rune = length == 1 ? lead : lead & (0x7f >> length);
-    for (int k = 1; k < length; ++k) {
-      const unsigned char next = text[i + k];
-      if ((next & 0xc0) != 0x80) return false;
-      rune = rune << 6 | (next & 0x3f);
-    }
-    constexpr uint32_t kFirstOfLength[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (rune < kFirstOfLength[length] || rune > 0x10ffff || (rune >= 0xd800 && rune < 0xe000)) {
-      return false;
-    }
-    i += length;
+  while (!text.empty()) {
+    uint32_t rune = 0;
+    const size_t size = Utf8Size(text, &rune);
+    if (size == 0) return false;
+    text.remove_prefix(size);
   }
   return true;
 }
@@ -173,6 +161,13 @@ absl::StatusOr<size_t> ParseChoice(std::string_view text,
 absl::Status CheckPath(std::string_view text) {
   if (HasControls(text)) return Bad(text, "has control characters");
   return IsUtf8(text) ? absl::OkStatus() : Bad(text, "is not UTF-8");
+}
+
+absl::Status CheckName(std::string_view text) {
+  if (text.empty() || text.size() > kNameMax) {
+    return Bad(text, absl::StrFormat("has not between 1 and %d bytes", kNameMax));
+  }
+  return CheckPath(text);
 }
 
 absl::StatusOr<Endpoint> ParseAddress(std::string_view text, const AddressRules& rules) {

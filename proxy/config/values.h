@@ -39,6 +39,9 @@ absl::StatusOr<size_t> ParseChoice(std::string_view text,
 // CheckPath refuses control bytes and what is not UTF-8: neither could be shown or written back.
 absl::Status CheckPath(std::string_view text);
 
+// CheckName: the same, and of 1 to 64 bytes.
+absl::Status CheckName(std::string_view text);
+
 // An address as text. Nothing is looked up.
 struct Endpoint {
   std::string_view host = {};  // Without brackets. Empty: all interfaces, or a unix socket.

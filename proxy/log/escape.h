@@ -2,6 +2,8 @@
 #ifndef PROXY_LOG_ESCAPE_H_
 #define PROXY_LOG_ESCAPE_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -18,6 +20,14 @@ std::string EscapeControls(std::string_view text);
 // with
 // \" \\ and \x0a inside, and cut after size_max of its bytes (then "..." follows the quote).
 std::string QuotedForLog(std::string_view text, size_t size_max);
+
+// JsonString is `text` as a JSON string with its quotes, in ASCII alone: what is no UTF-8 shows as
+// \xff in it. Cut after size_max of its bytes (then it ends in "...").
+std::string JsonString(std::string_view text, size_t size_max);
+
+// Utf8Size is how many bytes the first character of `text` takes (RFC 3629: shortest form, no
+// surrogates, nothing past U+10FFFF), and its number in `*rune`; 0: none begins there.
+size_t Utf8Size(std::string_view text, uint32_t* rune);
 
 }  // namespace sallyport
 

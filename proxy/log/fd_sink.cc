@@ -8,6 +8,9 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
+
+#include "proxy/log/line.h"
 
 namespace sallyport {
 namespace {
@@ -23,7 +26,31 @@ constexpr int kPollMs = 50;
 // switches: a twelfth of what a short connection costs.
 constexpr std::chrono::milliseconds kNap(10);
 
+// syslog(3)'s numbers, which are the journal's.
+int Priority(spdlog::level::level_enum level) {
+  if (level >= spdlog::level::err) return 3;
+  if (level == spdlog::level::warn) return 4;
+  return level == spdlog::level::info ? 6 : 7;
+}
+
 }  // namespace
+
+FdSink::~FdSink() {
+  TakeNextFd();
+  if (target_.owned) close(target_.fd);
+}
+
+void FdSink::MoveTo(int fd) {
+  const int passed_over = next_fd_.exchange(fd);
+  if (passed_over >= 0) close(passed_over);
+}
+
+void FdSink::TakeNextFd() {
+  const int next = next_fd_.exchange(-1);
+  if (next < 0) return;
+  if (target_.owned) close(target_.fd);
+  target_ = {.fd = next, .owned = true, .journal = target_.journal};
+}
 
 void FdSink::sink_it_(const spdlog::details::log_msg& message) {
   const uint64_t overrun = pool_ == nullptr ? reported_ : pool_->overrun_counter();
@@ -38,15 +65,21 @@ void FdSink::sink_it_(const spdlog::details::log_msg& message) {
 
 void FdSink::ReportDropped(uint64_t overrun) {
   if (overrun == reported_) return;
-  const std::string text = "log lines dropped count=" + std::to_string(overrun - reported_);
+  const Line line = std::move(Line("log lines dropped").Add("count", overrun - reported_));
   reported_ = overrun;
-  const spdlog::details::log_msg message("", spdlog::level::warn, text);
+  const spdlog::details::log_msg message("", spdlog::level::warn, line.text());
   reported_at_ = message.time;
   WriteMessage(message);
 }
 
 void FdSink::WriteMessage(const spdlog::details::log_msg& message) {
+  TakeNextFd();
   spdlog::memory_buf_t line;
+  if (target_.journal) {
+    const std::string fields = "PRIORITY=" + std::to_string(Priority(message.level)) +
+                               "\nSYSLOG_IDENTIFIER=sallyport\nMESSAGE=";
+    line.append(fields.data(), fields.data() + fields.size());
+  }
   formatter_->format(message, line);
   if (!WriteAll(std::string_view(line.data(), line.size()))) {
     lost_.fetch_add(1, std::memory_order_relaxed);
@@ -56,7 +89,8 @@ void FdSink::WriteMessage(const spdlog::details::log_msg& message) {
 bool FdSink::WriteAll(std::string_view bytes) {
   while (!bytes.empty()) {
     if (!WaitUntilWritable()) return false;
-    const ssize_t count = write(fd_, bytes.data(), std::min(bytes.size(), kWriteMax));
+    const size_t size = target_.journal ? bytes.size() : std::min(bytes.size(), kWriteMax);
+    const ssize_t count = write(target_.fd, bytes.data(), size);
     if (count > 0) {
       bytes.remove_prefix(static_cast<size_t>(count));
     } else if (count < 0 && errno != EINTR && errno != EAGAIN) {
@@ -68,7 +102,7 @@ bool FdSink::WriteAll(std::string_view bytes) {
 
 bool FdSink::WaitUntilWritable() {
   for (;;) {
-    pollfd waiting = {.fd = fd_, .events = POLLOUT, .revents = 0};
+    pollfd waiting = {.fd = target_.fd, .events = POLLOUT, .revents = 0};
     if (poll(&waiting, 1, kPollMs) > 0) return true;  // Errors too: write tells which.
     if (!stopping_.load(std::memory_order_relaxed)) continue;
     if (patience_ms_ <= 0) return false;

@@ -11,13 +11,19 @@
 #include <cstdint>
 #include <string_view>
 
+#include "proxy/log/target.h"
+
 namespace sallyport {
 
 // spdlog's own stderr sink blocks in fwrite, so that a reader that stopped reading would keep the
 // process from ending, and it loses lines on a descriptor that somebody made non-blocking.
 class FdSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit FdSink(int fd) : fd_(fd) {}
+  explicit FdSink(const LogTarget& target) : target_(target) {}
+  ~FdSink() override;
+
+  // MoveTo has what is written from now on go to `fd`, which is owned from here on. Any thread.
+  void MoveTo(int fd);
 
   // The pool whose queue this sink is behind: tells how many lines were dropped. Null: no more.
   void set_pool(spdlog::details::thread_pool* pool) { pool_ = pool; }
@@ -37,10 +43,12 @@ class FdSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   void flush_() override {}  // Nothing is kept back.
 
   void WriteMessage(const spdlog::details::log_msg& message);
+  void TakeNextFd();
   bool WriteAll(std::string_view bytes);
   bool WaitUntilWritable();
 
-  const int fd_;
+  LogTarget target_;
+  std::atomic<int> next_fd_{-1};
   spdlog::details::thread_pool* pool_ = nullptr;
   uint64_t reported_ = 0;  // Of the pool's overruns.
   spdlog::log_clock::time_point reported_at_{};

@@ -18,17 +18,19 @@
 namespace sallyport {
 namespace {
 
-constexpr size_t kValueMax = 256;
-
-// UTC, because the logs of several machines are read side by side.
-constexpr char kPattern[] = "%Y-%m-%dT%H:%M:%S.%eZ %-5l %v";
+// UTC, because the logs of several machines are read side by side. The journal has time and level
+// beside the text.
+constexpr char kTextPattern[] = "%Y-%m-%dT%H:%M:%S.%eZ %-5l %v";
+constexpr char kJsonPattern[] = "{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",\"level\":\"%l\",%v}";
+constexpr char kJournalPattern[] = "%v";
 
 // What exists between StartLog and StopLog. spdlog's registry is not used: it would hand the logger
 // to whoever asks for it by name, and tear it down at exit in an order of its own.
 struct Log {
   std::shared_ptr<FdSink> sink;
-  std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;
+  std::shared_ptr<spdlog::details::thread_pool>
+      pool;  // Ends first, so that its thread frees nobody.
 
   uint64_t dropped() const { return pool->overrun_counter() + sink->lost(); }
 };
@@ -43,6 +45,11 @@ spdlog::level::level_enum Level(std::string_view name) {
   if (name == "warning") return spdlog::level::warn;
   if (name == "error") return spdlog::level::err;
   return spdlog::level::info;
+}
+
+const char* Pattern(const LogOptions& options) {
+  if (options.format == LogFormat::kJson) return kJsonPattern;
+  return options.target.journal ? kJournalPattern : kTextPattern;
 }
 
 // Makes the queue and its thread. The thread takes no signals: they are the main thread's business,
@@ -68,17 +75,24 @@ void Write(spdlog::level::level_enum level, std::string_view text) {
   }
 }
 
+// In JSON the text has to become a member first.
+void WriteRaw(spdlog::level::level_enum level, std::string_view text) {
+  if (LineFormat() == LogFormat::kText) return Write(level, text);
+  Write(level, Line(text).text());
+}
+
 }  // namespace
 
 void StartLog(const LogOptions& options) {
   auto log = std::make_unique<Log>();
-  log->sink = std::make_shared<FdSink>(options.fd);
+  SetLineFormat(options.format);
+  log->sink = std::make_shared<FdSink>(options.target);
   log->pool = MakePool(options.lines_max);
   log->sink->set_pool(log->pool.get());
   log->logger = std::make_shared<spdlog::async_logger>(
       "sallyport", log->sink, log->pool, spdlog::async_overflow_policy::overrun_oldest);
-  log->logger->set_formatter(
-      std::make_unique<spdlog::pattern_formatter>(kPattern, spdlog::pattern_time_type::utc));
+  log->logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
+      Pattern(options), spdlog::pattern_time_type::utc));
   log->logger->set_level(Level(options.level));
 
   const std::unique_lock lock(log_mutex);
@@ -86,7 +100,15 @@ void StartLog(const LogOptions& options) {
   current_log = std::move(log);
 }
 
-void StartLog(std::string_view level) { StartLog(LogOptions{.level = level}); }
+void MoveLog(const LogTarget& target) {
+  const std::shared_lock lock(log_mutex);
+  if (current_log != nullptr) current_log->sink->MoveTo(target.fd);
+}
+
+void SetLogLevel(std::string_view level) {
+  const std::shared_lock lock(log_mutex);
+  if (current_log != nullptr) current_log->logger->set_level(Level(level));
+}
 
 void StopLog() {
   std::unique_ptr<Log> log;
@@ -108,23 +130,18 @@ void StopLog() {
   dropped_before += overrun + sink->lost() - counted;
 }
 
-void LogDebug(std::string_view text) { Write(spdlog::level::debug, text); }
-void LogInfo(std::string_view text) { Write(spdlog::level::info, text); }
-void LogWarning(std::string_view text) { Write(spdlog::level::warn, text); }
-void LogError(std::string_view text) { Write(spdlog::level::err, text); }
+void LogDebug(std::string_view text) { WriteRaw(spdlog::level::debug, text); }
+void LogInfo(std::string_view text) { WriteRaw(spdlog::level::info, text); }
+void LogWarning(std::string_view text) { WriteRaw(spdlog::level::warn, text); }
+void LogError(std::string_view text) { WriteRaw(spdlog::level::err, text); }
+void LogDebug(const Line& line) { Write(spdlog::level::debug, line.text()); }
+void LogInfo(const Line& line) { Write(spdlog::level::info, line.text()); }
+void LogWarning(const Line& line) { Write(spdlog::level::warn, line.text()); }
+void LogError(const Line& line) { Write(spdlog::level::err, line.text()); }
 
 uint64_t LogLinesDropped() {
   const std::shared_lock lock(log_mutex);
   return dropped_before + (current_log == nullptr ? 0 : current_log->dropped());
-}
-
-Line& Line::Add(std::string_view key, std::string_view value) {
-  return AddPlain(key, QuotedForLog(value, kValueMax));
-}
-
-Line& Line::AddPlain(std::string_view key, std::string_view value) {
-  text_.append(" ").append(key).append("=").append(value);
-  return *this;
 }
 
 }  // namespace sallyport

@@ -19,7 +19,7 @@ namespace {
 using packet::Bytes;
 using packet::MutableBytes;
 
-// A user name in the log is cut here: MySQL's longest has 32 characters, MariaDB's 128.
+// A name in the log is cut here: MySQL's longest has 32 characters, MariaDB's 128.
 constexpr size_t kLoggedNameMax = 128;
 
 // The same bytes as `view`, editable, given the editable packet that they lie in.
@@ -101,6 +101,7 @@ void Session::OnGreeting(MutableBytes packet, Outboxes* out) {
     packet::Error error;
     if (packet::ParseErrorPacket(payload, &error) == packet::Parse::kOk) {
       summary_.detail = std::string(error.message);
+      summary_.server_error = error.code;
     }
     if (phase_ == Phase::kGreeting) SendToClient(packet, out);
     ended_[Side::kServer] = true;
@@ -160,6 +161,7 @@ void Session::OnHandshakeResponse(MutableBytes packet, Outboxes* out) {
   login_->auth_response_begin = response.auth_response_field_begin;
   login_->auth_response_end = response.auth_response_field_end;
   summary_.user = std::string(response.username.substr(0, kLoggedNameMax));
+  summary_.database = std::string(response.database.substr(0, kLoggedNameMax));
   StartAuth(packet, response.auth_plugin_name, response.auth_response, out);
 }
 
@@ -196,6 +198,7 @@ void Session::OnChangeUser(MutableBytes packet, Outboxes* out) {
   login_->auth_response_begin = change_user.auth_response_field_begin;
   login_->auth_response_end = change_user.auth_response_field_end;
   summary_.user = std::string(change_user.username.substr(0, kLoggedNameMax));
+  summary_.database = std::string(change_user.database.substr(0, kLoggedNameMax));
   StartAuth(packet, change_user.auth_plugin_name, change_user.auth_response, out);
 }
 
@@ -228,6 +231,7 @@ void Session::OnServerAuth(MutableBytes packet, Outboxes* out) {
     packet::Error error;
     if (packet::ParseErrorPacket(payload, &error) == packet::Parse::kOk) {
       summary_.detail = absl::StrCat(error.code, " ") + std::string(error.message);
+      summary_.server_error = error.code;
     }
     FinishAuth(false, out);
   }

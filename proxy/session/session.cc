@@ -193,6 +193,7 @@ MutableBytes Session::ContinueTlsHandshake(MutableBytes bytes, Outboxes* out) {
       return bytes.last(in.size());
     case tls::Engine::Status::kOk:
       summary_.tls = tls_->parameters();
+      summary_.sni = tls_->sni();
       phase_ = Phase::kHandshakeResponse;
       return in.empty() ? MutableBytes() : Decrypt(bytes.last(in.size()), out);
     case tls::Engine::Status::kClosed:
@@ -201,6 +202,7 @@ MutableBytes Session::ContinueTlsHandshake(MutableBytes bytes, Outboxes* out) {
       return {};
     case tls::Engine::Status::kError:
       summary_.detail = tls_->error();
+      summary_.sni = tls_->sni();
       client.end = true;
       LeaveClient(CloseReason::kTlsFailed, out);
       return {};

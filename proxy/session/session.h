@@ -69,10 +69,13 @@ struct SessionOptions {
 // What a session was, for the log line at its end.
 struct SessionSummary {
   std::string user;
+  std::string database;
+  std::string sni;  // The name that the client asked for.
   std::string plugin;
   std::string detail;  // More words on the reason: a TLS library's error, a refusal's text.
   tls::Parameters tls;
-  uint32_t thread_id = 0;  // The server's connection id.
+  uint32_t thread_id = 0;     // The server's connection id.
+  uint16_t server_error = 0;  // Of the server's last ERR_Packet in a log-in.
   bool tls_used = false;
   bool mediated = false;
   bool logged_in = false;

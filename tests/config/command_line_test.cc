@@ -23,15 +23,15 @@ using Action = CommandLine::Action;
 TEST(CommandLine, RunsWithTheDefaultsWhenNothingIsSaid) {
   const CommandLine result = Parse({});
   EXPECT_EQ(result.action, Action::kRun);
-  EXPECT_THAT(result.config.listen, ElementsAre("0.0.0.0:6033"));
-  EXPECT_THAT(result.config.server, ElementsAre("127.0.0.1:3306"));
-  EXPECT_EQ(result.config.tls_mode, TlsMode::kPreferred);
+  EXPECT_THAT(result.config.listeners[0].listen, ElementsAre("0.0.0.0:6033"));
+  EXPECT_THAT(result.config.listeners[0].server, ElementsAre("127.0.0.1:3306"));
+  EXPECT_EQ(result.config.listeners[0].tls_mode, TlsMode::kPreferred);
   EXPECT_EQ(result.config.io_engine, IoEngine::kAuto);
   EXPECT_EQ(result.config.sandbox, SandboxMode::kAuto);
   EXPECT_EQ(result.config.workers, 0);
   EXPECT_EQ(result.config.admin, "127.0.0.1:6034");
   EXPECT_EQ(result.config.max_connections, 20'000u);
-  EXPECT_EQ(result.config.idle_timeout_ms, 0u);
+  EXPECT_EQ(result.config.listeners[0].idle_timeout_ms, 0u);
   EXPECT_THAT(result.places, IsEmpty());
 }
 
@@ -45,7 +45,7 @@ TEST(CommandLine, TakesFlagsInEverySpelling) {
       {"--tls_mode=disabled", "--tls_mode=required"},  // The last one wins.
   };
   for (const auto& spelling : spellings) {
-    EXPECT_EQ(Parse(spelling).config.tls_mode, TlsMode::kRequired) << spelling[0];
+    EXPECT_EQ(Parse(spelling).config.listeners[0].tls_mode, TlsMode::kRequired) << spelling[0];
     EXPECT_EQ(Parse(spelling).error, "");
   }
 }
@@ -71,16 +71,17 @@ TEST(CommandLine, ABareBooleanLeavesTheNextArgumentAlone) {
 TEST(CommandLine, CollectsListsFromRepetitionAndCommas) {
   const CommandLine result =
       Parse({"--server", "a:1", "--listen=:1", "--server=b:2, c:3", "--server=unix:/run/m.sock"});
-  EXPECT_THAT(result.config.server, ElementsAre("a:1", "b:2", "c:3", "unix:/run/m.sock"));
-  EXPECT_THAT(result.config.listen, ElementsAre(":1"));
+  EXPECT_THAT(result.config.listeners[0].server,
+              ElementsAre("a:1", "b:2", "c:3", "unix:/run/m.sock"));
+  EXPECT_THAT(result.config.listeners[0].listen, ElementsAre(":1"));
 }
 
 TEST(CommandLine, TakesTimeoutsInSecondsWithFractions) {
   const CommandLine result =
       Parse({"--connect_timeout", "0.5", "--handshake-timeout=2", "--idle_timeout=86400.125"});
-  EXPECT_EQ(result.config.connect_timeout_ms, 500u);
-  EXPECT_EQ(result.config.handshake_timeout_ms, 2'000u);
-  EXPECT_EQ(result.config.idle_timeout_ms, 86'400'125u);
+  EXPECT_EQ(result.config.listeners[0].connect_timeout_ms, 500u);
+  EXPECT_EQ(result.config.listeners[0].handshake_timeout_ms, 2'000u);
+  EXPECT_EQ(result.config.listeners[0].idle_timeout_ms, 86'400'125u);
 }
 
 TEST(CommandLine, AnEmptyAdminTurnsItOff) {
@@ -92,18 +93,18 @@ TEST(CommandLine, AnEmptyAdminTurnsItOff) {
 TEST(CommandLine, TakesTheFourArgumentsOfMysqlProxy) {
   const CommandLine result = Parse({"3306", "3307", "server.crt", "server.key"});
   EXPECT_EQ(result.action, Action::kRun);
-  EXPECT_THAT(result.config.listen, ElementsAre("0.0.0.0:3306"));
-  EXPECT_THAT(result.config.server, ElementsAre("127.0.0.1:3307"));
-  EXPECT_EQ(result.config.tls_cert, "server.crt");
-  EXPECT_EQ(result.config.tls_key, "server.key");
+  EXPECT_THAT(result.config.listeners[0].listen, ElementsAre("0.0.0.0:3306"));
+  EXPECT_THAT(result.config.listeners[0].server, ElementsAre("127.0.0.1:3307"));
+  EXPECT_EQ(result.config.listeners[0].tls_cert, "server.crt");
+  EXPECT_EQ(result.config.listeners[0].tls_key, "server.key");
 }
 
 TEST(CommandLine, TakesFlagsAmongTheFourArguments) {
   const CommandLine result =
       Parse({"--workers=1", "3306", "3307", "--tls_mode", "required", "--", "-c", "-k"});
   EXPECT_EQ(result.error, "");
-  EXPECT_EQ(result.config.tls_cert, "-c");
-  EXPECT_EQ(result.config.tls_mode, TlsMode::kRequired);
+  EXPECT_EQ(result.config.listeners[0].tls_cert, "-c");
+  EXPECT_EQ(result.config.listeners[0].tls_mode, TlsMode::kRequired);
   EXPECT_EQ(result.config.workers, 1);
 }
 
@@ -118,13 +119,18 @@ connect_timeout = 0.25
 idle_timeout = 28_800
 )"}});
   EXPECT_EQ(result.error, "");
-  EXPECT_THAT(result.config.listen, ElementsAre("0.0.0.0:1", "[::]:1"));
-  EXPECT_THAT(result.config.server, ElementsAre("a:1"));
-  EXPECT_EQ(result.config.tls_mode, TlsMode::kRequired);
+  EXPECT_THAT(result.config.listeners[0].listen, ElementsAre("0.0.0.0:1", "[::]:1"));
+  EXPECT_THAT(result.config.listeners[0].server, ElementsAre("a:1"));
+  EXPECT_EQ(result.config.listeners[0].tls_mode, TlsMode::kRequired);
   EXPECT_EQ(result.config.workers, 4);
   EXPECT_TRUE(result.config.core_dumps);
-  EXPECT_EQ(result.config.connect_timeout_ms, 250u);
-  EXPECT_EQ(result.config.idle_timeout_ms, 28'800'000u);
+  EXPECT_EQ(result.config.listeners[0].connect_timeout_ms, 250u);
+  EXPECT_EQ(result.config.listeners[0].idle_timeout_ms, 28'800'000u);
+}
+
+// As the process and its first listener have it.
+std::string Text(const Option& option, const Config& config) {
+  return OptionText(option, {&config, &config.listeners[0]});
 }
 
 // For every option: a default, a file's value and a flag's value that all differ.
@@ -161,6 +167,8 @@ constexpr Precedence kPrecedence[] = {
     {"keepalive_count", "2", "2", "3"},
     {"user_timeout", "2", "2", "3"},
     {"log_level", "'error'", "error", "debug"},
+    {"log_format", "'json'", "json", "text"},
+    {"log_file", "'f.log'", "f.log", "journal"},
 };
 
 TEST(CommandLine, FlagsWinOverTheFileAndTheFileOverTheDefaults) {
@@ -177,25 +185,26 @@ TEST(CommandLine, FlagsWinOverTheFileAndTheFileOverTheDefaults) {
     if (std::string(row.option) == "tls_key") text += "tls_cert = 'c'\n";
     const Files files = {{"f", text}};
 
-    EXPECT_NE(OptionText(option, Config{}), row.in_file);
+    EXPECT_NE(Text(option, Config{}), row.in_file);
     const CommandLine from_file = Parse({"--config", "f"}, files);
     EXPECT_EQ(from_file.error, "");
-    EXPECT_EQ(OptionText(option, from_file.config), row.in_file);
+    EXPECT_EQ(Text(option, from_file.config), row.in_file);
     // The order on the command line does not matter.
     const std::string flag = std::string("--") + row.option + "=" + row.in_flag;
     for (const auto& arguments :
          {std::vector<std::string>{"--config=f", flag}, {flag, "--config=f"}}) {
       const CommandLine both = Parse(arguments, files);
       EXPECT_EQ(both.error, "");
-      EXPECT_EQ(OptionText(option, both.config), row.in_flag);
-      EXPECT_EQ(both.places.find(row.option)->second, std::string("--") + row.option);
+      EXPECT_EQ(Text(option, both.config), row.in_flag);
+      EXPECT_EQ(both.PlaceOf(row.option), std::string("--") + row.option);
+      EXPECT_EQ(both.PlaceOf(row.option, 0), std::string("--") + row.option);
     }
   }
 }
 
 TEST(CommandLine, ThePrecedenceTableHoldsEveryKey) {
   size_t keys = 0;
-  for (const Option& option : Options()) keys += option.is_key() ? 1 : 0;
+  for (const Option& option : Options()) keys += option.is_key() && option.is_flag() ? 1 : 0;
   EXPECT_EQ(keys, std::size(kPrecedence));
 }
 
@@ -213,9 +222,9 @@ TEST(CommandLine, CheckConfigPrintsWhatItReadsBack) {
   const CommandLine again = Parse({"--check_config", "--config", "f"}, {{"f", first.text}});
   EXPECT_EQ(again.error, "");
   EXPECT_EQ(again.text, first.text);
-  EXPECT_EQ(again.config.tls_cert, first.config.tls_cert);
-  EXPECT_EQ(again.config.handshake_timeout_ms, 1u);
-  EXPECT_THAT(again.config.server, ElementsAre("c:1", "d:1"));
+  EXPECT_EQ(again.config.listeners[0].tls_cert, first.config.listeners[0].tls_cert);
+  EXPECT_EQ(again.config.listeners[0].handshake_timeout_ms, 1u);
+  EXPECT_THAT(again.config.listeners[0].server, ElementsAre("c:1", "d:1"));
 }
 
 TEST(CommandLine, HelpNamesEveryOptionWithItsDefault) {
@@ -224,9 +233,10 @@ TEST(CommandLine, HelpNamesEveryOptionWithItsDefault) {
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.error, "");
   for (const Option& option : Options()) {
+    if (!option.is_flag()) continue;
     EXPECT_THAT(result.text, HasSubstr("  --" + std::string(option.name)));
     if (!option.is_key()) continue;
-    const std::string value = OptionText(option, Config{});
+    const std::string value = Text(option, Config{});
     EXPECT_THAT(result.text, HasSubstr(value.empty() ? "none)" : value + ")"));
   }
   for (size_t start = 0; start < result.text.size();) {

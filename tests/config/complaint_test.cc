@@ -188,6 +188,64 @@ TEST(Complaint, AboutAFileNamesFileLineAndKey) {
   }
 }
 
+const TomlCase kListenerCases[] = {
+    // Names and places.
+    {"[[listener]]\ntls_certs = 'a'\n", "2: tls_certs: no such key; the nearest is tls_cert"},
+    // Only what may stand in a table is near.
+    {"[[listener]]\nworker = 1\n", "2: worker: no such key; the nearest is server"},
+    {"[[listener]]\nlisten = ':1'\n\nworkers = 1\n",
+     "4: workers: belongs to the whole process; put it above the first [[listener]]"},
+    {"[[listener]]\nhelp = 1\n", "2: help: is a flag, not a key of this file"},
+    {"name = 'a'\n", "1: name: no such key; the nearest is admin"},
+    {"[[listner]]\nlisten = ':1'\n", "1: listner: no such key; the nearest is listener"},
+    {"[[listener]]\n[listener.tls]\nmode = 'required'\n",
+     "2: tls: no such key; the nearest is name"},
+    {"[listener]\nlisten = ':1'\n", "1: listener: is written [[listener]], with its keys below"},
+    {"listener = 1", "1: listener: is written [[listener]], with its keys below"},
+    {"listener = []", "1: listener: is written [[listener]], with its keys below"},
+    {"listener = [1]", "1: listener: is written [[listener]], with its keys below"},
+    {"[[listener]]\ntls_mode = 'required'\ntls-mode = 'required'\n",
+     "3: tls_mode: already given in line 2"},
+    // Types and values.
+    {"[[listener]]\nlisten = 1\n",
+     "2: listen: an address in quotes, or an array of them, is wanted here"},
+    {"[[listener]]\nname = ''\n", "2: name: \"\" has not between 1 and 64 bytes"},
+    {"[[listener]]\nname = \"a\\nb\"\n", "2: name: \"a\\nb\" has control characters"},
+    {"[[listener]]\n[[listener]]\nconnect_timeout = 0\n",
+     "3: connect_timeout: \"0\" is not between 0.001 and 3600 seconds"},
+    // Contradictions.
+    {"[[listener]]\nlisten = ':1'\n[[listener]]\nlisten = ':1'\n",
+     "4: listen: \":1\" is another listener's too"},
+    {"[[listener]]\n\n[[listener]]\nname = 'a'\n",
+     "3: listener: listen: \"0.0.0.0:6033\" is another listener's too"},
+    {"listen = ':1'\n[[listener]]\n[[listener]]\n", "1: listen: \":1\" is another listener's too"},
+    {"[[listener]]\nname = 'a'\nlisten = ':1'\n[[listener]]\nname = 'a'\nlisten = ':2'\n",
+     "5: name: \"a\" is another listener's too"},
+    {"[[listener]]\nlisten = ':1'\n[[listener]]\nlisten = ':2'\nserver = '127.0.0.1:1'\n",
+     "5: server: \"127.0.0.1:1\" is the proxy itself (listen has \":1\")"},
+    {"[[listener]]\nlisten = ':1'\n[[listener]]\nlisten = ':2'\ntls_cert = 'c'\n",
+     "5: tls_cert: needs tls_key as well"},
+    {"admin = ':2'\n[[listener]]\nlisten = ':1'\n[[listener]]\nlisten = ':2'\n",
+     "1: admin: \":2\" is in listen as well"},
+};
+
+TEST(Complaint, AboutAListenerNamesFileLineAndKey) {
+  for (const TomlCase& row : kListenerCases) {
+    SCOPED_TRACE(row.text);
+    ExpectRefused(Parse({"--config", "f.toml"}, {{"f.toml", row.text}}), "f.toml:" + row.complaint);
+  }
+}
+
+TEST(Complaint, AFlagThatCouldBeForAnyOfSeveralListeners) {
+  const Files files = {{"f", "[[listener]]\nlisten = ':1'\n[[listener]]\nlisten = ':2'\n"}};
+  const std::string why =
+      ": there are several [[listener]] tables, and it could be for any of them";
+  ExpectRefused(Parse({"--config=f", "--listen=:3"}, files), "--listen" + why);
+  ExpectRefused(Parse({"--server=db:1", "--config=f"}, files), "--server" + why);
+  ExpectRefused(Parse({"--config=f", "1", "2", "c", "k"}, files), "argument 1 (listen)" + why);
+  ExpectRefused(Parse({"--name=a"}), "--name: no such flag; the nearest is --admin");
+}
+
 // What is not TOML at all is complained about in the library's words: only the line is ours.
 TEST(Complaint, AboutWhatIsNotTomlIsOneLineWithItsNumber) {
   const std::pair<std::string, std::string> cases[] = {

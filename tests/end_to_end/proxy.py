@@ -22,18 +22,22 @@ def fields(line):
 
 class Proxy:
     """One running proxy. `server` is HOST:PORT or unix:/path. `port` is None where it did not come
-    up, and then `exit_code` and `lines` tell why."""
+    up, and then `exit_code` and `lines` tell why. With `config`, a file, only engine and admin are
+    flags, and `port` is that of its first listener."""
 
     def __init__(self, binary, server, *, tls_mode="preferred", pair=None, io_engine="auto",
                  workers=2, admin=True, arguments=(), positional=(), prefix=(), wait=True,
-                 listen="127.0.0.1:0"):
+                 listen="127.0.0.1:0", config=None):
         flags = []
-        if not positional:
+        if config:
+            flags = ["--config", config]
+        elif not positional:
             flags = ["--listen", listen, "--server", server]
             if pair:
                 flags += ["--tls_cert", pair[0], "--tls_key", pair[1]]
-        flags += ["--tls_mode", tls_mode, "--io_engine", io_engine, "--workers", str(workers),
-                  "--admin", "127.0.0.1:0" if admin else ""]
+        if not config:
+            flags += ["--tls_mode", tls_mode, "--workers", str(workers)]
+        flags += ["--io_engine", io_engine, "--admin", "127.0.0.1:0" if admin else ""]
         self.lines = []
         self.port = None
         self.admin_port = None
@@ -102,6 +106,15 @@ class Proxy:
         address = f"http://127.0.0.1:{self.admin_port}{path}"
         with urllib.request.urlopen(address, timeout=timeout) as answer:
             return answer.read().decode()
+
+    def threads(self, name):
+        """The numbers of its threads with that name."""
+        found = []
+        for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{thread}/comm", encoding="ascii") as comm:
+                if comm.read().strip() == name:
+                    found.append(int(thread))
+        return found
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

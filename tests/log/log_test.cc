@@ -5,10 +5,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -104,9 +109,16 @@ uint64_t DroppedInLines(const std::vector<std::string>& lines) {
   return sum;
 }
 
+std::string Contents(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream contents;
+  contents << file.rdbuf();
+  return contents.str();
+}
+
 TEST(Log, WritesOneLineAnEventWithUtcTimeAndLevel) {
   Pipe pipe;
-  StartLog({.fd = pipe.write_end()});
+  StartLog({.target = {.fd = pipe.write_end()}});
   LogInfo("started");
   LogWarning(Line("client left").Add("id", 7).Add("user", "o'hara").Add("tls", true));
   LogError("broken");
@@ -119,6 +131,101 @@ TEST(Log, WritesOneLineAnEventWithUtcTimeAndLevel) {
   EXPECT_THAT(lines[2], MatchesRegex(std::string(kTime) + "error broken"));
 }
 
+TEST(Log, WritesJsonAnObjectALine) {
+  Pipe pipe;
+  StartLog({.format = LogFormat::kJson, .target = {.fd = pipe.write_end()}});
+  LogInfo("started \"well\"");
+  LogWarning(Line("client left")
+                 .Add("id", 7)
+                 .Add("user", "a\nb\xff \xc3\xa9\xf0\x9f\x94\x92")
+                 .Add("tls", true));
+  StopLog();
+  SetLineFormat(LogFormat::kText);
+  const std::vector<std::string> lines = pipe.Lines();
+  ASSERT_EQ(lines.size(), 2u);
+  const std::string time = "\"time\":\"" + std::string(kTime, sizeof(kTime) - 2) + "\",";
+  EXPECT_THAT(lines[0], MatchesRegex("[{]" + time +
+                                     "\"level\":\"info\",\"event\":"
+                                     "\"started [\\]\"well[\\]\"\"[}]"));
+  EXPECT_THAT(lines[1], MatchesRegex("[{]" + time + "\"level\":\"warning\",.*[}]"));
+  EXPECT_THAT(lines[1], HasSubstr("\"event\":\"client left\",\"id\":7,\"user\":"
+                                  "\"a\\u000ab\\\\xff \\u00e9\\ud83d\\udd12\",\"tls\":true}"));
+}
+
+TEST(Log, TellsDroppedLinesInJsonToo) {
+  Pipe pipe;
+  pipe.Fill();
+  StartLog({.format = LogFormat::kJson, .target = {.fd = pipe.write_end()}, .lines_max = 16});
+  for (int i = 0; i < 1000; ++i) LogInfo(Line("e").Add("i", i));
+  pipe.StartReading();
+  StopLog();
+  SetLineFormat(LogFormat::kText);
+  int told = 0;
+  for (const std::string& line : pipe.Lines()) {
+    EXPECT_THAT(line, MatchesRegex("[{]\"time\":.*[}]"));
+    told += line.find("\"event\":\"log lines dropped\",\"count\":") != std::string::npos ? 1 : 0;
+  }
+  EXPECT_GE(told, 1);
+}
+
+TEST(Log, MovesToANewFileBetweenLines) {
+  const std::string path = testing::TempDir() + "/log_test." + std::to_string(getpid());
+  const absl::StatusOr<LogTarget> target = OpenLogTarget(path);
+  ASSERT_TRUE(target.ok()) << target.status();
+  StartLog({.target = *target});
+  LogInfo("before");
+  // As logrotate does. What still waits may be written to either file.
+  ASSERT_EQ(rename(path.c_str(), (path + ".1").c_str()), 0);
+  for (int i = 0; i < 3; ++i) {  // Those that nothing was written to are closed, too.
+    const absl::StatusOr<LogTarget> next = OpenLogTarget(path);
+    ASSERT_TRUE(next.ok()) << next.status();
+    MoveLog(*next);
+  }
+  LogInfo("after");
+  StopLog();
+  EXPECT_THAT(Contents(path), HasSubstr(" info  after\n"));
+  EXPECT_EQ(Contents(path + ".1").find("after"), std::string::npos);
+  EXPECT_THAT(Contents(path + ".1") + Contents(path), HasSubstr(" info  before\n"));
+  for (const char* end : {"", ".1"}) unlink((path + end).c_str());
+}
+
+TEST(Log, SaysWhyAFileCannotBeOpened) {
+  EXPECT_EQ(OpenLogTarget("/no/such/folder/log").status().message(),
+            "/no/such/folder/log: No such file or directory");
+  EXPECT_EQ(OpenJournal("/no/such/socket").status().message(),
+            "/no/such/socket: No such file or directory");
+}
+
+// A journal of the test's own: a datagram socket that takes entries of fields, one a line.
+TEST(Log, SpeaksTheJournalsProtocol) {
+  // Not Bazel's folder, whose name is longer than a socket's may be.
+  const std::string path = "/tmp/sallyport-journal-test." + std::to_string(getpid());
+  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
+  ASSERT_LT(path.size(), sizeof(address.sun_path));
+  path.copy(address.sun_path, path.size());
+  const int journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(bind(journal, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  const absl::StatusOr<LogTarget> target = OpenJournal(path);
+  ASSERT_TRUE(target.ok()) << target.status();
+  StartLog({.target = *target});
+  LogError(Line("broken").Add("why", std::string(250, '\n')));
+  LogInfo(std::string(20'000, 'x'));
+  StopLog();
+  std::string entry(100'000, '\0');
+  const auto read_entry = [&] {
+    const ssize_t size = recv(journal, entry.data(), entry.size(), MSG_DONTWAIT);
+    return entry.substr(0, static_cast<size_t>(std::max<ssize_t>(size, 0)));
+  };
+  std::string newlines;
+  for (int i = 0; i < 250; ++i) newlines += "\\x0a";
+  EXPECT_EQ(read_entry(),
+            "PRIORITY=3\nSYSLOG_IDENTIFIER=sallyport\nMESSAGE=broken why=\"" + newlines + "\"\n");
+  EXPECT_EQ(read_entry(),
+            "PRIORITY=6\nSYSLOG_IDENTIFIER=sallyport\nMESSAGE=" + std::string(20'000, 'x') + "\n");
+  close(journal);
+  unlink(path.c_str());
+}
+
 TEST(Log, KeepsToItsLevel) {
   const std::pair<const char*, const char*> levels[] = {
       {"debug", " debug a| info  b| warning c| error d|"},
@@ -129,7 +236,7 @@ TEST(Log, KeepsToItsLevel) {
   };
   for (const auto& [level, events] : levels) {
     Pipe pipe;
-    StartLog({.level = level, .fd = pipe.write_end()});
+    StartLog({.level = level, .target = {.fd = pipe.write_end()}});
     LogDebug("a");
     LogInfo("b");
     LogWarning("c");
@@ -143,7 +250,7 @@ TEST(Log, IsSilentBeforeItStartsAndAfterItStops) {
   Pipe pipe;
   LogInfo("too early");
   StopLog();  // Nothing to stop.
-  StartLog({.fd = pipe.write_end()});
+  StartLog({.target = {.fd = pipe.write_end()}});
   StopLog();
   StopLog();
   LogInfo("too late");
@@ -164,7 +271,7 @@ TEST(Log, AClientCannotForgeALineOrAKey) {
   };
   for (const std::string& user : hostile) {
     Pipe pipe;
-    StartLog({.fd = pipe.write_end()});
+    StartLog({.target = {.fd = pipe.write_end()}});
     LogInfo(Line("client left").Add("user", user).Add("reason", "bad_handshake"));
     LogInfo("raw " + user);
     StopLog();
@@ -187,7 +294,7 @@ TEST(Log, CutsAHugeValue) {
 TEST(Log, WritesLinesLongerThanAPipeTakesAtOnce) {
   Pipe pipe(O_NONBLOCK);
   pipe.StartReading();
-  StartLog({.fd = pipe.write_end()});
+  StartLog({.target = {.fd = pipe.write_end()}});
   for (int i = 0; i < 10; ++i) LogInfo(std::string(200'000, static_cast<char>('a' + i)));
   StopLog();
   const std::vector<std::string> lines = pipe.Lines();
@@ -201,7 +308,7 @@ TEST(Log, TakesLinesFromSeveralThreadsAndLosesNoneUncounted) {
   const uint64_t dropped_before = LogLinesDropped();
   Pipe pipe;
   pipe.StartReading();
-  StartLog({.fd = pipe.write_end(), .lines_max = 64});
+  StartLog({.target = {.fd = pipe.write_end()}, .lines_max = 64});
   const auto work = [](int worker) {
     for (int i = 0; i < kLinesEach; ++i) LogInfo(Line("e").Add("worker", worker).Add("i", i));
   };
@@ -239,7 +346,7 @@ TEST(Log, AReaderThatStoppedReadingBlocksNeitherThreadsNorTheEnd) {
   const uint64_t dropped_before = LogLinesDropped();
   Pipe pipe;
   pipe.Fill();
-  StartLog({.fd = pipe.write_end(), .lines_max = 16});
+  StartLog({.target = {.fd = pipe.write_end()}, .lines_max = 16});
   const steady_clock::time_point start = steady_clock::now();
   for (int i = 0; i < 5000; ++i) LogInfo(Line("e").Add("i", i).Add("text", std::string(100, 'x')));
   EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(5));
@@ -256,7 +363,7 @@ TEST(Log, AReaderThatComesBackReadsHowManyLinesItMissed) {
   const uint64_t dropped_before = LogLinesDropped();
   Pipe pipe;
   pipe.Fill();
-  StartLog({.fd = pipe.write_end(), .lines_max = 16});
+  StartLog({.target = {.fd = pipe.write_end()}, .lines_max = 16});
   for (int i = 0; i < 1000; ++i) LogInfo(Line("e").Add("i", i));
   const uint64_t dropped = LogLinesDropped() - dropped_before;
   EXPECT_GE(dropped, 1000u - 16 - 1);  // One may be in the writing thread's hands.
@@ -272,7 +379,7 @@ TEST(Log, AReaderThatIsGoneIsNoSignal) {
   const uint64_t dropped_before = LogLinesDropped();
   signal(SIGPIPE, SIG_DFL);
   Pipe pipe;
-  StartLog({.fd = pipe.write_end()});
+  StartLog({.target = {.fd = pipe.write_end()}});
   pipe.CloseReadEnd();
   LogInfo("nobody reads this");
   StopLog();

@@ -1,5 +1,6 @@
 #include "proxy/sandbox/sandbox.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <liburing.h>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "proxy/ring/address.h"
 
@@ -61,7 +63,7 @@ class Sandbox : public testing::Test {
   int Run(const std::function<int()>& act) {
     const pid_t child = fork();
     if (child == 0) {
-      const absl::Status status = EnterSandbox({inside_.string(), "/no/such/folder"});
+      const absl::Status status = EnterSandbox({inside_.string(), "/no/such/folder"}, writable_);
       _exit(absl::IsUnavailable(status) ? kNoLandlock : !status.ok() ? kFailed : act());
     }
     int status = 0;
@@ -74,6 +76,7 @@ class Sandbox : public testing::Test {
   const fs::path home_ = fs::path(testing::TempDir()) / "sandbox";
   const fs::path inside_ = home_ / "inside";
   const fs::path outside_ = home_ / "outside";
+  std::vector<std::string> writable_;
 };
 
 TEST_F(Sandbox, ReadsOnlyWhatIsNamed) {
@@ -115,6 +118,23 @@ TEST_F(Sandbox, WritesMakesAndRemovesNothing) {
   EXPECT_EQ(Run([&] { return Errno(symlink("/etc", (inside_ / "link").c_str())); }), EACCES);
   EXPECT_NE(Run([&] { return Errno(rename(file.c_str(), (outside_ / "b").c_str())); }), 0);
   EXPECT_EQ(Run([] { return Open("/tmp/sallyport-sandbox-test", O_WRONLY | O_CREAT); }), EACCES);
+}
+
+TEST_F(Sandbox, WritesAndMakesWhereItMay) {
+  writable_ = {outside_.string(), (home_ / "single").string()};
+  std::ofstream(home_ / "single") << "text";
+  EXPECT_EQ(Run([&] { return Open(outside_ / "file", O_WRONLY | O_APPEND); }), 0);
+  EXPECT_EQ(Run([&] { return Open(outside_ / "new", O_WRONLY | O_APPEND | O_CREAT); }), 0);
+  EXPECT_TRUE(fs::exists(outside_ / "new"));
+  EXPECT_EQ(Run([&] { return Open(home_ / "single", O_WRONLY); }), 0);
+  EXPECT_EQ(Run([&] { return Open(outside_ / "file"); }), EACCES) << "reading is not writing";
+  EXPECT_EQ(Run([&] { return Errno(unlink((outside_ / "file").c_str())); }), EACCES);
+  EXPECT_EQ(Run([&] { return Errno(truncate((inside_ / "file").c_str(), 0)); }), EACCES);
+  EXPECT_EQ(Run([&] { return Open(inside_ / "new", O_WRONLY | O_CREAT); }), EACCES);
+}
+
+TEST_F(Sandbox, LoadsWhatTheResolverLoads) {
+  EXPECT_EQ(Run([] { return dlopen("libnss_compat.so.2", RTLD_NOW) == nullptr ? 1 : 0; }), 0);
 }
 
 TEST_F(Sandbox, RunsNothing) {
@@ -164,6 +184,34 @@ TEST(ReadableFolders, AreThoseOfTheFilesAndOfWhereLinksLead) {
   EXPECT_EQ(ReadableFolders({"/no/such/folder/key"}), std::vector<std::string>());
   EXPECT_EQ(ReadableFolders({"in_this_folder"}),
             std::vector<std::string>{fs::current_path().string()});
+  fs::remove_all(home);
+}
+
+TEST(LiesBelow, KnowsWhatAFolderHolds) {
+  const fs::path home = fs::canonical(testing::TempDir()) / "below";
+  fs::create_directories(home / "live/deep");
+  fs::create_directories(home / "live2");
+  fs::create_symlink("../live2/key", home / "live/link");
+  const std::vector<std::string> live = {home / "live"};
+  EXPECT_TRUE(LiesBelow(live, home / "live/key"));
+  EXPECT_TRUE(LiesBelow(live, home / "live/deep/key"));
+  EXPECT_FALSE(LiesBelow(live, home / "live2/key"));
+  EXPECT_FALSE(LiesBelow(live, home / "key"));
+  EXPECT_TRUE(LiesBelow(live, home / "live/link")) << "it leads nowhere yet";
+  std::ofstream(home / "live2/key") << "key";
+  EXPECT_FALSE(LiesBelow(live, home / "live/link"));
+  EXPECT_TRUE(LiesBelow({"/"}, home / "live/link"));
+  EXPECT_FALSE(LiesBelow({}, home / "live/key"));
+  fs::remove_all(home);
+}
+
+TEST(WritablePlaces, AreTheFolderOfAFileOrTheDevice) {
+  const fs::path home = fs::canonical(testing::TempDir()) / "writable";
+  fs::create_directories(home);
+  std::ofstream(home / "log") << "line";
+  EXPECT_EQ(WritablePlaces(home / "log"), std::vector<std::string>{home.string()});
+  EXPECT_EQ(WritablePlaces("/dev/null"), std::vector<std::string>{"/dev/null"});
+  EXPECT_EQ(WritablePlaces(home / "absent"), std::vector<std::string>());
   fs::remove_all(home);
 }
 

@@ -43,7 +43,8 @@ struct Options {
   bool leavers = false;  // Peers leave early, stall, are killed.
   bool hostile = false;  // And say what nobody should: then only the proxy's own rules hold.
   bool clock_jumps = false;
-  bool stops = false;  // Workers are stopped while sessions run.
+  bool stops = false;    // Workers are stopped while sessions run.
+  bool reloads = false;  // They get new snapshots of what they serve.
   bool bulk = false;   // Much data through large buffers.
   bool large = false;  // Packets of 16 MiB.
   KernelTraits kernel;

@@ -50,7 +50,7 @@ Keys MakeKeys() {
 World::World(uint64_t seed, const Keys& keys, Coverage* counts) : Host(seed, counts) {
   DrawOptions();
   DrawKernel();
-  MakeService(keys);
+  MakeServices(keys);
   StartWorkers();
 }
 
@@ -71,6 +71,7 @@ void World::DrawOptions() {
   options.hostile = options.leavers && dice.OneIn(4);
   options.clock_jumps = dice.OneIn(8);
   options.stops = dice.OneIn(8);
+  options.reloads = dice.OneIn(8);
 }
 
 void World::DrawKernel() {
@@ -91,30 +92,42 @@ void World::DrawKernel() {
   if (dice.OneIn(3)) kernel.breaks = dice.Between(20, 2000);
 }
 
-void World::MakeService(const Keys& keys) {
-  service_.session.tls = options.tls_offered ? keys.tls.get() : nullptr;
-  service_.session.tls_required = options.tls_required;
-  service_.session.auth.allow_cleartext_password = options.allow_cleartext_password;
-  service_.session.auth.password_key = keys.password_key.get();
+// One or two listeners, which differ in nothing but their counts and limits.
+void World::MakeServices(const Keys& keys) {
+  Service service;
+  service.session.tls = options.tls_offered ? keys.tls.get() : nullptr;
+  service.session.tls_required = options.tls_required;
+  service.session.auth.allow_cleartext_password = options.allow_cleartext_password;
+  service.session.auth.password_key = keys.password_key.get();
   const ServerAddress server = {ServerAddressOf(options.unix_server), "simulated"};
-  service_.servers.assign(dice.Between(1, 2), server);
-  service_.max_connections = options.max_connections;
-  service_.connect_timeout_ms = static_cast<uint32_t>(dice.Between(1000, 10'000));
-  service_.handshake_timeout_ms = 60'000;
+  service.servers.assign(dice.Between(1, 2), server);
+  service.max_connections_in_process = options.max_connections;
+  service.connect_timeout_ms = static_cast<uint32_t>(dice.Between(1000, 10'000));
+  service.handshake_timeout_ms = 60'000;
   // Who garbles the length of a packet lets the other wait for ever.
-  service_.idle_timeout_ms = dice.OneIn(2) && !options.hostile ? 0 : 120'000;
+  service.idle_timeout_ms = dice.OneIn(2) && !options.hostile ? 0 : 120'000;
+  counts_ = std::vector<OpenCount>(1 + dice.Between(1, 2));
+  for (size_t i = 1; i < counts_.size(); ++i) {
+    service.max_connections =
+        dice.OneIn(8) ? static_cast<uint32_t>(dice.Between(1, 10)) : options.max_connections;
+    service.open_in_process = &counts_[0];
+    service.open = &counts_[i];
+    services_.push_back(std::make_shared<Service>(service));
+  }
 }
 
 void World::StartWorkers() {
   for (size_t i = 0; i < options.workers; ++i) {
     Running running;
-    for (size_t count = dice.Between(1, 2); count > 0; --count) {
+    std::vector<ListenSocket> sockets;
+    for (uint32_t listener = 0; listener < services_.size(); ++listener) {
       running.listeners.push_back(net.Add({.kind = File::Kind::kListener}));
+      sockets.push_back({running.listeners.back(), listener});
     }
     auto ring = std::make_unique<SimRing>(this);
     running.ring = ring.get();
-    running.worker = std::make_unique<Worker>(&service_, static_cast<int>(i), std::move(ring),
-                                              running.listeners);
+    running.worker = std::make_unique<Worker>(services_, static_cast<int>(i), std::move(ring),
+                                              std::move(sockets));
     Require(running.worker->Begin().ok(), "Worker::Begin");
     workers_.push_back(std::move(running));
   }
@@ -212,7 +225,18 @@ void World::Round() {
   for (const Running& running : workers_) {
     if (!running.worker->quiet()) running.worker->Turn();
   }
+  MaybeReload();
   MaybeOrder();
+}
+
+// New snapshots for the connections that come; those that are there keep theirs.
+void World::MaybeReload() {
+  if (!options.reloads || !dice.OneIn(200)) return;
+  for (auto& service : services_) service = std::make_shared<Service>(*service);
+  for (const Running& running : workers_) {
+    running.worker->Replace(services_);
+    running.worker->Ping();
+  }
 }
 
 // The end: when everybody has gone, or, in some worlds, in the middle of things.
@@ -269,7 +293,7 @@ void World::CheckEnd() {
     Require(running.ring->ops_in_flight() <= 1, "an op is in flight at the end");  // The wake-up.
     Require(running.worker->stats().connections_open.value() == 0, "connections_open is not 0");
   }
-  Require(service_.connections_open.load() == 0, "the process's connections_open is not 0");
+  for (OpenCount& count : counts_) Require(count.TryAdd(1), "an OpenCount is not 0");
   workers_.clear();
   Require(net.open_files() == 0, "a file descriptor was never closed");
 }

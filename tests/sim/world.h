@@ -47,17 +47,19 @@ class World final : public Host {
 
   void DrawOptions();
   void DrawKernel();
-  void MakeService(const Keys& keys);
+  void MakeServices(const Keys& keys);
   void StartWorkers();
   bool all_quiet() const;
   void Round();
   void MaybeConnect();
+  void MaybeReload();
   void MaybeOrder();
   void JumpClock();
   void CheckEnd();
   void Describe() const;
 
-  Service service_;
+  std::vector<OpenCount> counts_;  // The process's, then each listener's.
+  Services services_;
   std::vector<Running> workers_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::unique_ptr<Server>> servers_;
