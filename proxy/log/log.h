@@ -15,7 +15,7 @@ namespace sallyport {
 struct LogOptions {
   std::string_view level = "info";  // "debug", "info", "warning", "error": that and what is worse.
   LogFormat format = LogFormat::kText;
-  LogTarget target;
+  LogTarget target{};
   size_t lines_max = 8192;  // Waiting to be written; then the oldest are dropped.
 };
 

@@ -40,18 +40,20 @@ struct Options {
   size_t sessions = 0;
   size_t workers = 1;
   uint32_t max_connections = 1000;
+  uint32_t max_connections_of_listener = 1000;
   bool leavers = false;  // Peers leave early, stall, are killed.
   bool hostile = false;  // And say what nobody should: then only the proxy's own rules hold.
   bool clock_jumps = false;
   bool stops = false;    // Workers are stopped while sessions run.
   bool reloads = false;  // They get new snapshots of what they serve.
-  bool bulk = false;   // Much data through large buffers.
-  bool large = false;  // Packets of 16 MiB.
+  bool bulk = false;     // Much data through large buffers.
+  bool large = false;    // Packets of 16 MiB.
   KernelTraits kernel;
 
   // calm: nothing is in a session's way, so each one must come to its end.
   bool calm() const {
     return !leavers && !hostile && !clock_jumps && !stops && max_connections >= sessions &&
+           max_connections_of_listener >= sessions &&
            kernel.accept_fails + kernel.open_fails + kernel.connect_fails + kernel.connect_hangs +
                    kernel.breaks ==
                0;

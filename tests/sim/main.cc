@@ -75,7 +75,7 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s [--seed=N] [--sessions=N] [--verbose]\n", argv[0]);
     return 2;
   }
-  if (flags.verbose) StartLog("debug");
+  if (flags.verbose) StartLog({.level = "debug"});
   const Keys keys = MakeKeys();
   Coverage coverage;
   uint64_t worlds = 0;

@@ -67,6 +67,9 @@ void World::DrawOptions() {
   options.large = dice.OneIn(300);
   if (options.bulk || options.large) options.sessions = std::min<size_t>(options.sessions, 12);
   if (dice.OneIn(8)) options.max_connections = static_cast<uint32_t>(dice.Between(1, 20));
+  if (dice.OneIn(16)) {
+    options.max_connections_of_listener = static_cast<uint32_t>(dice.Between(1, 10));
+  }
   options.leavers = dice.OneIn(2);
   options.hostile = options.leavers && dice.OneIn(4);
   options.clock_jumps = dice.OneIn(8);
@@ -92,7 +95,7 @@ void World::DrawKernel() {
   if (dice.OneIn(3)) kernel.breaks = dice.Between(20, 2000);
 }
 
-// One or two listeners, which differ in nothing but their counts and limits.
+// One or two listeners, which differ in nothing but their counts.
 void World::MakeServices(const Keys& keys) {
   Service service;
   service.session.tls = options.tls_offered ? keys.tls.get() : nullptr;
@@ -102,14 +105,13 @@ void World::MakeServices(const Keys& keys) {
   const ServerAddress server = {ServerAddressOf(options.unix_server), "simulated"};
   service.servers.assign(dice.Between(1, 2), server);
   service.max_connections_in_process = options.max_connections;
+  service.max_connections = options.max_connections_of_listener;
   service.connect_timeout_ms = static_cast<uint32_t>(dice.Between(1000, 10'000));
   service.handshake_timeout_ms = 60'000;
   // Who garbles the length of a packet lets the other wait for ever.
   service.idle_timeout_ms = dice.OneIn(2) && !options.hostile ? 0 : 120'000;
   counts_ = std::vector<OpenCount>(1 + dice.Between(1, 2));
   for (size_t i = 1; i < counts_.size(); ++i) {
-    service.max_connections =
-        dice.OneIn(8) ? static_cast<uint32_t>(dice.Between(1, 10)) : options.max_connections;
     service.open_in_process = &counts_[0];
     service.open = &counts_[i];
     services_.push_back(std::make_shared<Service>(service));
