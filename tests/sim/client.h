@@ -21,6 +21,7 @@ class Client final : public Peer {
   Client(Host* host, Wire* wire, Plan plan);
 
   const Plan& plan() const { return plan_; }
+  bool tls_done() const { return tls_done_; }
   // account of the authentication of this number.
   const Account& account(size_t number) const { return plan_.accounts.at(number); }
   // login_payload and change_user_payload: the client's last, CLIENT_SSL cleared, with

@@ -56,6 +56,11 @@ void Client::StartTls() {
   (void)tls_->Handshake(&nothing, &out);
   const std::string hello(out.begin(), out.end());
   wire_->tls_from = wire_->to_proxy.written + request.size();
+  if (plan_.clear_login) {
+    return Send(
+        request +
+        tests::Packet(id_, tests::Login{.auth_response = "", .user = plan_.user}.payload()));
+  }
   if (plan_.glued_hello) return Send(request + hello);
   Send(request);
   Send(hello);

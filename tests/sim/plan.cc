@@ -102,6 +102,7 @@ Plan MakePlan(Host* host, size_t number) {
   plan.tls12 = dice.OneIn(2);
   plan.resume = dice.OneIn(2);
   plan.glued_hello = dice.OneIn(4);
+  plan.clear_login = options.hostile && dice.OneIn(4);
   plan.ssl_flag_again = !dice.OneIn(5);
   plan.flags = tests::kFlags | packet::CLIENT_LOCAL_FILES | packet::MULTI_FACTOR_AUTHENTICATION;
   if (dice.OneIn(6)) plan.flags &= ~packet::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA;

@@ -46,6 +46,7 @@ struct Plan {
   bool tls12 = false;
   bool resume = false;
   bool glued_hello = false;    // SSLRequest and ClientHello in one send.
+  bool clear_login = false;    // A log-in in clear behind the SSLRequest: injected on the way.
   bool ssl_flag_again = true;  // HandshakeResponse41 repeats CLIENT_SSL.
   uint32_t flags = 0;
   std::vector<Account> accounts;  // accounts[0] is the log-in's, the others COM_CHANGE_USERs'.

@@ -17,6 +17,7 @@ void Server::OnLogin(const std::string& payload) {
   const std::string user(payload.c_str() + kUserAt);
   client_ = host_.FindClient(user);
   if (client_ == nullptr) return OnThrowaway();
+  if (client_->plan().tls && !client_->tls_done()) Fail("a log-in in clear behind SSLRequest");
   const std::string request = "\x01";
   if (payload != client_->login_payload(nullptr) &&
       !(account().first_plugin == tests::kSha256 && payload == client_->login_payload(&request))) {
