@@ -2,7 +2,9 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/pool.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <climits>
@@ -169,12 +171,23 @@ Parameters Engine::parameters() const {
   if (exchanged && group != nullptr) {
     parameters.group = group;
   }
+  parameters.client_certificate = client_certificate();
   return parameters;
 }
 
 std::string Engine::sni() const {
   const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
   return name == nullptr ? "" : name;
+}
+
+std::optional<ClientCertificate> Engine::client_certificate() const {
+  LibraryErrors errors;
+  const STACK_OF(CRYPTO_BUFFER)* chain = SSL_get0_peer_certificates(ssl_.get());
+  if (chain == nullptr || sk_CRYPTO_BUFFER_num(chain) == 0) {
+    return std::nullopt;
+  }
+  bssl::UniquePtr<X509> leaf(X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, 0)));
+  return leaf == nullptr ? std::nullopt : std::optional(ReadClientCertificate(leaf.get()));
 }
 
 // Judge turns a result of the library into a Status, and notes why when it is an error.

@@ -6,10 +6,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "tls/client_certificate.h"
 #include "tls/context.h"
 
 namespace sallyport::tls {
@@ -28,6 +30,7 @@ struct Parameters {
   std::string_view cipher;   // "TLS_AES_128_GCM_SHA256"
   std::string_view group;    // "X25519"; empty where there was no key exchange.
   bool resumed = false;
+  std::optional<ClientCertificate> client_certificate;  // Verified, now or when the ticket was got.
 };
 
 // Engine belongs to one thread at a time. It allocates with BoringSSL's allocator only; between
@@ -85,8 +88,13 @@ class Engine {
   Parameters parameters() const;
   std::string sni() const;
 
+  // client_certificate is what the client's certificate says, none where none was sent. It may be
+  // asked for after a failed handshake, and then it may be what was refused.
+  std::optional<ClientCertificate> client_certificate() const;
+
   // error is the reason of the last kError in the library's words, for the log:
-  // "WRONG_VERSION_NUMBER", "TLSV1_ALERT_UNKNOWN_CA" (those with ALERT came from the client), ...
+  // "WRONG_VERSION_NUMBER", "TLSV1_ALERT_UNKNOWN_CA" (those with ALERT came from the client),
+  // "CERTIFICATE_VERIFY_FAILED: certificate has expired" (of the client), ...
   // Never bytes of the peer. Valid until the next call.
   const std::string& error() const { return error_; }
 
