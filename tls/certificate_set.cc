@@ -20,6 +20,7 @@ struct KeyKind {
   std::vector<uint16_t> algorithms;
   std::vector<uint16_t> tls12_algorithms;
   int cipher_nid;  // Of the ciphers in TLS 1.2.
+  uint16_t tls12_group;
 };
 
 const std::vector<KeyKind>& KeyKinds() {
@@ -28,15 +29,28 @@ const std::vector<KeyKind>& KeyKinds() {
       new std::vector<uint16_t>{SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ECDSA_SECP384R1_SHA384,
                                 SSL_SIGN_ECDSA_SECP521R1_SHA512};
   static const std::vector<KeyKind>* const kinds = new std::vector<KeyKind>{
-      {"ECDSA P-256", {SSL_SIGN_ECDSA_SECP256R1_SHA256}, *ecdsa, NID_auth_ecdsa},
-      {"Ed25519", {SSL_SIGN_ED25519}, {SSL_SIGN_ED25519}, NID_auth_ecdsa},
-      {"ECDSA P-384", {SSL_SIGN_ECDSA_SECP384R1_SHA384}, *ecdsa, NID_auth_ecdsa},
-      {"ECDSA P-521", {SSL_SIGN_ECDSA_SECP521R1_SHA512}, *ecdsa, NID_auth_ecdsa},
+      {"ECDSA P-256",
+       {SSL_SIGN_ECDSA_SECP256R1_SHA256},
+       *ecdsa,
+       NID_auth_ecdsa,
+       SSL_CURVE_SECP256R1},
+      {"Ed25519", {SSL_SIGN_ED25519}, {SSL_SIGN_ED25519}, NID_auth_ecdsa, 0},
+      {"ECDSA P-384",
+       {SSL_SIGN_ECDSA_SECP384R1_SHA384},
+       *ecdsa,
+       NID_auth_ecdsa,
+       SSL_CURVE_SECP384R1},
+      {"ECDSA P-521",
+       {SSL_SIGN_ECDSA_SECP521R1_SHA512},
+       *ecdsa,
+       NID_auth_ecdsa,
+       SSL_CURVE_SECP521R1},
       {"RSA",
        {SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA512},
        {SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA512,
         SSL_SIGN_RSA_PKCS1_SHA256, SSL_SIGN_RSA_PKCS1_SHA384, SSL_SIGN_RSA_PKCS1_SHA512},
-       NID_auth_rsa}};
+       NID_auth_rsa,
+       0}};
   return *kinds;
 }
 
@@ -90,6 +104,7 @@ void CertificateSet::Add(bssl::UniquePtr<SSL_CTX> ctx, const CertificateInfo& in
     if (info.key_type.starts_with(kind.type)) {
       certificate->algorithms = kind.algorithms;
       certificate->tls12_algorithms = kind.tls12_algorithms;
+      certificate->tls12_group = kind.tls12_group;
       for (const SSL_CIPHER* cipher : SSL_CTX_get_ciphers(certificate->ctx)) {
         if (SSL_CIPHER_get_auth_nid(cipher) == kind.cipher_nid) {
           certificate->tls12_ciphers.push_back(SSL_CIPHER_get_protocol_id(cipher));
@@ -150,9 +165,16 @@ struct CertificateChoice {
         !NextIn(&algorithms, tls13 ? certificate.algorithms : certificate.tls12_algorithms)) {
       return false;
     }
+    if (tls13) {
+      return true;
+    }
     CBS ciphers;
     CBS_init(&ciphers, hello->cipher_suites, hello->cipher_suites_len);
-    return tls13 || NextIn(&ciphers, certificate.tls12_ciphers);
+    body = Extension(hello, TLSEXT_TYPE_supported_groups);
+    CBS groups;
+    return NextIn(&ciphers, certificate.tls12_ciphers) &&
+           (certificate.tls12_group == 0 || !CBS_get_u16_length_prefixed(&body, &groups) ||
+            NextIn(&groups, {certificate.tls12_group}));
   }
 
   static const Certificate* Choose(const CertificateSet& set, std::string_view name,

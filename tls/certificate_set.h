@@ -29,11 +29,12 @@ namespace sallyport::tls {
 // others.
 //
 // Of the certificates with a name the client's signature algorithms decide (and in TLS 1.2 its
-// ciphers): of those whose key it can verify, it gets the one that is cheapest for us (ECDSA P-256,
-// Ed25519, P-384, P-521, RSA), and among equals the first; those with the exact name come before
-// those with a wildcard. A client that can't verify any is given the first all the same, and fails
-// with NO_COMMON_SIGNATURE_ALGORITHMS or NO_SHARED_CIPHER. A client that names nobody we know, or
-// nobody, gets a certificate with the first name of the first certificate: the default.
+// ciphers and groups): of those whose key it can verify, it gets the one that is cheapest for us
+// (ECDSA P-256, Ed25519, P-384, P-521, RSA), and among equals the first; those with the exact name
+// come before those with a wildcard. A client that can't verify any is given the first all the
+// same, and fails with NO_COMMON_SIGNATURE_ALGORITHMS or NO_SHARED_CIPHER. A client that names
+// nobody we know, or nobody, gets a certificate with the first name of the first certificate: the
+// default.
 class CertificateSet {
  public:
   CertificateSet() = default;
@@ -55,6 +56,7 @@ class CertificateSet {
     std::vector<uint16_t> algorithms;        // That TLS 1.3 allows its key.
     std::vector<uint16_t> tls12_algorithms;  // Likewise TLS 1.2.
     std::vector<uint16_t> tls12_ciphers;     // That go with its key.
+    uint16_t tls12_group = 0;  // Its curve, which a client of TLS 1.2 must know. 0: it has none.
   };
   using Group = std::vector<const Certificate*>;  // Cheapest first.
 

@@ -222,7 +222,7 @@ absl::StatusOr<std::shared_ptr<const ClientAuth>> ClientAuth::Create(
     X509_STORE_set_verify_cb(auth->store_.get(), AnchorNeedsNoList);
   }
   X509_STORE_set_flags(auth->store_.get(), flags);
-  X509_STORE_set_depth(auth->store_.get(), options.depth + 1);
+  X509_STORE_set_depth(auth->store_.get(), kDepthMax + 2);  // Verify counts for itself.
   std::string all = absl::StrCat(static_cast<int>(options.mode), " ", options.depth, " ",
                                  options.ca_pem.size(), " ");
   all.append(options.ca_pem).append(options.crl_pem);
