@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "tests/tls/authorities.h"
 #include "tests/tls/wire.h"
 #include "tls/client_certificate.h"
 
@@ -24,48 +25,8 @@ using tests::kTls13;
 using tests::MakeCertificatePem;
 using tests::MakeCrlPem;
 using tests::MakeKeyPem;
-using tests::TestCertificate;
 
 int64_t test_time = kTestNow;  // What the library takes for the time.
-
-// A root and a CA below it, each of which signs clients' certificates.
-struct Authorities {
-  static constexpr int64_t kEnd = kTestNow + 3650 * kTestDay;
-  std::string root_key = MakeKeyPem(KeyType::kP256);
-  std::string root = MakeCertificatePem(
-      root_key, {.subject = "Root", .dns_names = {}, .not_after = kEnd, .ca = true});
-  std::string middle_key = MakeKeyPem(KeyType::kP256);
-  std::string middle = MakeCertificatePem(middle_key, {.subject = "Middle",
-                                                       .dns_names = {},
-                                                       .not_after = kEnd,
-                                                       .ca = true,
-                                                       .issuer = "Root",
-                                                       .issuer_key_pem = root_key,
-                                                       .serial = 2});
-};
-
-const Authorities& Authority() {
-  static const Authorities* const authorities = new Authorities;
-  return *authorities;
-}
-
-const std::string& ClientKey() { return tests::TestKeyPem(KeyType::kP256); }
-
-// By Root, unless the certificate names another issuer.
-std::string ClientPem(TestCertificate certificate) {
-  if (certificate.issuer.empty()) {
-    certificate.issuer = "Root";
-    certificate.issuer_key_pem = Authority().root_key;
-  }
-  return MakeCertificatePem(ClientKey(), certificate);
-}
-
-std::string ClientPemByMiddle(int64_t serial = 7) {
-  return ClientPem({.subject = "app",
-                    .issuer = "Middle",
-                    .issuer_key_pem = Authority().middle_key,
-                    .serial = serial});
-}
 
 absl::StatusOr<std::unique_ptr<Context>> Create(const ClientAuthOptions& auth,
                                                 std::shared_ptr<const TicketKeys> keys = nullptr) {
@@ -401,104 +362,6 @@ TEST(ClientAuthNames, TheListOfCasGoesOutUnlessItIsLong) {
     bundle += Authority().root;
   }
   EXPECT_EQ(names(bundle), 0u);
-}
-
-// --- What an operator is told.
-
-std::string Why(const ClientAuthOptions& options) {
-  const auto context = Create(options);
-  if (context.ok()) {
-    return "accepted";
-  }
-  EXPECT_EQ(context.status().code(), absl::StatusCode::kInvalidArgument);
-  return std::string(context.status().message());
-}
-
-TEST(ClientAuthOptions, RefusesBadAuthorities) {
-  EXPECT_EQ(Why(Required("")), "no CA certificate in the PEM");
-  EXPECT_EQ(Why(Required(ClientKey())), "no CA certificate in the PEM");
-  const std::string bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-  EXPECT_EQ(Why(Required(Authority().root + bad)).find("CA certificate 2 can't be read: "), 0u);
-  std::string cut = Authority().root;
-  cut.resize(cut.size() / 2);
-  EXPECT_EQ(Why(Required(cut)).find("the CA certificates can't be read: block 1 of the PEM is"),
-            0u);
-  ClientAuthOptions options = Required(Authority().root);
-  for (const int depth : {-1, 17}) {
-    options.depth = depth;
-    EXPECT_EQ(Why(options), "the depth of client certificates is " + std::to_string(depth) +
-                                "; it may be 0 to 16");
-  }
-}
-
-TEST(ClientAuthOptions, RefusesBadLists) {
-  const Authorities& authority = Authority();
-  const auto why = [&](const std::string& crl) { return Why(Required(authority.root, crl)); };
-  EXPECT_EQ(why("hello"), "no revocation list in the PEM");
-  EXPECT_EQ(why("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
-                .find("revocation list 1 can't be read: "),
-            0u);
-  std::string cut = MakeCrlPem({.issuer = "Root", .issuer_key_pem = authority.root_key});
-  cut.resize(cut.size() / 2);
-  EXPECT_EQ(why(cut).find("the revocation lists can't be read: block 1 of the PEM is damaged"), 0u);
-  EXPECT_EQ(why(MakeCrlPem({.issuer = "Middle", .issuer_key_pem = authority.middle_key})),
-            "revocation list 1 (CN=Middle) isn't signed by one of the CA certificates");
-  EXPECT_EQ(why(MakeCrlPem({.issuer = "Root", .issuer_key_pem = authority.middle_key})),
-            "revocation list 1 (CN=Root) isn't signed by one of the CA certificates");
-  EXPECT_EQ(
-      why(MakeCrlPem(
-          {.issuer = "Root", .issuer_key_pem = authority.root_key, .next_update = kTestNow - 60})),
-      "revocation list 1 (CN=Root) ran out on 2025-12-31 23:59 UTC");
-  EXPECT_EQ(
-      why(MakeCrlPem(
-          {.issuer = "Root", .issuer_key_pem = authority.root_key, .this_update = kTestNow + 60})),
-      "revocation list 1 (CN=Root) is not valid before 2026-01-01 00:01 UTC");
-}
-
-// --- The rule for user names.
-
-TEST(ClientCertificateRule, TiesACertificateToAUser) {
-  ClientCertificate certificate;
-  certificate.common_name = "alice";
-  certificate.names = {{AlternativeName::Type::kDns, "app.example.com"},
-                       {AlternativeName::Type::kEmail, "alice@example.com"},
-                       {AlternativeName::Type::kUri, ""}};
-  const auto allows = [&](UserRule rule, std::string_view user) {
-    return ClientCertificateAllows(&certificate, rule, user);
-  };
-  EXPECT_TRUE(allows(UserRule::kNone, "bob"));
-  EXPECT_TRUE(ClientCertificateAllows(nullptr, UserRule::kNone, "bob"));
-  EXPECT_TRUE(allows(UserRule::kCommonName, "alice"));
-  EXPECT_FALSE(allows(UserRule::kCommonName, "Alice"));
-  EXPECT_FALSE(allows(UserRule::kCommonName, "alic"));
-  EXPECT_FALSE(allows(UserRule::kCommonName, "alice "));
-  EXPECT_FALSE(allows(UserRule::kCommonName, "app.example.com"));
-  EXPECT_FALSE(ClientCertificateAllows(nullptr, UserRule::kCommonName, "alice"));
-  EXPECT_TRUE(allows(UserRule::kAlternativeName, "app.example.com"));
-  EXPECT_TRUE(allows(UserRule::kAlternativeName, "alice@example.com"));
-  EXPECT_FALSE(allows(UserRule::kAlternativeName, "alice"));
-  EXPECT_FALSE(allows(UserRule::kAlternativeName, ""));
-  EXPECT_FALSE(ClientCertificateAllows(nullptr, UserRule::kAlternativeName, ""));
-  certificate.common_name = "";
-  EXPECT_FALSE(allows(UserRule::kCommonName, "")) << "the anonymous user is nobody's CN";
-}
-
-TEST(ClientCertificateRule, LongAndManyNamesAreLeftOut) {
-  const auto context = Make(Required(Authority().root));
-  std::vector<std::string> names = {std::string(257, 'l'), "nul", "line\nend"};
-  names[1].push_back('\0');
-  for (int i = 0; i < 20; ++i) {
-    names.push_back("n" + std::to_string(i));
-  }
-  TlsClientOptions options;
-  options.certificate_pem = ClientPem({.dns_names = names});
-  options.private_key_pem = ClientKey();
-  Pair pair(options, context.get());
-  const auto certificate = pair.server->engine().client_certificate();
-  ASSERT_TRUE(certificate.has_value());
-  ASSERT_EQ(certificate->names.size(), ClientCertificate::kNamesMax);
-  EXPECT_EQ(certificate->names[0].value, "n0");
-  EXPECT_EQ(certificate->names[15].value, "n15");
 }
 
 }  // namespace
