@@ -94,10 +94,6 @@ absl::Status CheckKeyType(const EVP_PKEY* key) {
   return absl::OkStatus();
 }
 
-bool IsCertificate(const PemBlock& block) {
-  return block.label == "CERTIFICATE" || block.label == "X509 CERTIFICATE";
-}
-
 bool IsPrivateKey(const PemBlock& block) {
   constexpr std::string_view kSuffix = "PRIVATE KEY";
   return std::string_view(block.label).ends_with(kSuffix);

@@ -38,10 +38,6 @@ absl::Status Invalid(const std::string& message) { return absl::InvalidArgumentE
 
 std::string NameOf(const X509_NAME* name) { return NameText(name, NameOrder::kCertificates); }
 
-bool IsCertificate(const PemBlock& block) {
-  return block.label == "CERTIFICATE" || block.label == "X509 CERTIFICATE";
-}
-
 // AnchorNeedsNoList lets pass that there is no revocation list for the certificate at the chain's
 // end: it is trusted because the operator said so, and nobody else's word is asked.
 int AnchorNeedsNoList(int ok, X509_STORE_CTX* store_ctx) {

@@ -182,7 +182,8 @@ TEST(CertificateSet, TheClientsSignatureAlgorithmsDecide) {
     EXPECT_EQ(Given(*context, options), "ecdsa");
     options.sni = "";
     options.signatures = {SSL_SIGN_RSA_PSS_RSAE_SHA256};
-    EXPECT_EQ(Given(*context, options), "NO_COMMON_SIGNATURE_ALGORITHMS");
+    const std::string why = Given(*context, options);  // The newer library says the latter.
+    EXPECT_TRUE(why == "NO_COMMON_SIGNATURE_ALGORITHMS" || why == "NO_SHARED_CIPHER") << why;
   }
 }
 

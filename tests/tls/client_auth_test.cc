@@ -7,6 +7,7 @@
 #include <sys/time.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -336,6 +337,28 @@ TEST_P(ClientAuthTest, SeveralCertificatesAskAlike) {
     EXPECT_EQ(Try(**context, options), "ok") << name;
     options.certificate_pem = "";
     EXPECT_NE(Try(**context, options), "ok") << name;
+  }
+}
+
+// Two workers that verify, one bundle: what ThreadSanitizer should watch.
+TEST_P(ClientAuthTest, AcrossThreads) {
+  const std::string crl =
+      MakeCrlPem({.issuer = "Root", .issuer_key_pem = Authority().root_key, .serials = {5, 9}});
+  const auto context = Make(Required(Authority().root, crl));
+  const std::string good = ClientPem({.serial = 4});
+  const std::string revoked = ClientPem({.serial = 9});
+  std::vector<std::thread> workers;
+  for (int i = 0; i < 2; ++i) {
+    workers.emplace_back([&] {
+      for (int round = 0; round < 20; ++round) {
+        Pair pair(With(good), context.get());
+        EXPECT_EQ(pair.server->engine().client_certificate()->common_name, "test");
+        EXPECT_NE(Try(*context, revoked), "ok");
+      }
+    });
+  }
+  for (std::thread& worker : workers) {
+    worker.join();
   }
 }
 
