@@ -1,7 +1,6 @@
 #include "tls/certificate.h"
 
 #include <openssl/asn1.h>
-#include <openssl/bio.h>
 #include <openssl/bytestring.h>
 #include <openssl/ec.h>
 #include <openssl/ec_key.h>
@@ -10,18 +9,20 @@
 #include <openssl/nid.h>
 #include <openssl/pool.h>
 #include <openssl/rsa.h>
+#include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/time.h"
 #include "tls/library_error.h"
 #include "tls/pem.h"
+#include "tls/x509_text.h"
 
 namespace sallyport::tls {
 namespace {
@@ -37,39 +38,13 @@ constexpr int kRsaBitsMax = 8192;
 absl::Status Invalid(const std::string& message) { return absl::InvalidArgumentError(message); }
 
 std::string Subject(const X509* certificate) {
-  bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
-  // Escapes control characters, as RFC 2253 has it, so the text is safe in a log.
-  constexpr unsigned long kFlags = XN_FLAG_RFC2253 & ~XN_FLAG_DN_REV;  // NOLINT(runtime/int)
-  const uint8_t* text = nullptr;
-  size_t size = 0;
-  if (bio == nullptr ||
-      X509_NAME_print_ex(bio.get(), X509_get_subject_name(certificate), 0, kFlags) < 0 ||
-      !BIO_mem_contents(bio.get(), &text, &size)) {
-    return "";
-  }
-  return std::string(reinterpret_cast<const char*>(text), size);
+  return NameText(X509_get_subject_name(certificate), NameOrder::kCertificates);
 }
 
 // Name is how messages call a certificate of the chain: "certificate 2 (CN=Example CA)".
 std::string Name(const Chain& chain, size_t index) {
   return absl::StrCat("certificate ", index + 1, " (", Subject(chain.certificates[index].get()),
                       ")");
-}
-
-bool ToUnixSeconds(const ASN1_TIME* time, int64_t* seconds) {
-  bssl::UniquePtr<ASN1_TIME> epoch(ASN1_TIME_set(nullptr, 0));
-  int days = 0;
-  int rest = 0;
-  if (epoch == nullptr || !ASN1_TIME_diff(&days, &rest, epoch.get(), time)) {
-    return false;
-  }
-  *seconds = int64_t{days} * 86400 + rest;
-  return true;
-}
-
-std::string FormatUtc(int64_t seconds) {
-  return absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::FromUnixSeconds(seconds),
-                          absl::UTCTimeZone());
 }
 
 int CurveNid(const EVP_PKEY* key) {
@@ -117,10 +92,6 @@ absl::Status CheckKeyType(const EVP_PKEY* key) {
                                 " are accepted, or each handshake would hold up all others"));
   }
   return absl::OkStatus();
-}
-
-bool IsCertificate(const PemBlock& block) {
-  return block.label == "CERTIFICATE" || block.label == "X509 CERTIFICATE";
 }
 
 bool IsPrivateKey(const PemBlock& block) {
@@ -294,8 +265,15 @@ CertificateInfo Describe(const Chain& chain, const EVP_PKEY* key) {
   CertificateInfo info;
   info.subject = Subject(leaf);
   info.key_type = KeyType(key);
+  info.common_name = CommonName(X509_get_subject_name(leaf));
   info.chain_length = chain.der.size();
   ToUnixSeconds(X509_get0_notAfter(leaf), &info.not_after);
+  info.chain_not_after = info.not_after;
+  for (const bssl::UniquePtr<X509>& certificate : chain.certificates) {
+    int64_t not_after = info.chain_not_after;
+    ToUnixSeconds(X509_get0_notAfter(certificate.get()), &not_after);
+    info.chain_not_after = std::min(info.chain_not_after, not_after);
+  }
   GENERAL_NAMES* names =
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, nullptr, nullptr));
   for (size_t i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names); ++i) {
@@ -308,6 +286,23 @@ CertificateInfo Describe(const Chain& chain, const EVP_PKEY* key) {
   }
   GENERAL_NAMES_free(names);
   return info;
+}
+
+std::string NamesDigest(const Chain& chain) {
+  LibraryErrors errors;
+  const X509* leaf = chain.certificates[0].get();
+  const int index = X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1);
+  std::string names;
+  if (index >= 0) {
+    const ASN1_OCTET_STRING* value = X509_EXTENSION_get_data(X509_get_ext(leaf, index));
+    names.assign(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                 static_cast<size_t>(ASN1_STRING_length(value)));
+  } else {
+    names = Subject(leaf);
+  }
+  uint8_t digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const uint8_t*>(names.data()), names.size(), digest);
+  return std::string(reinterpret_cast<const char*>(digest), sizeof(digest));
 }
 
 }  // namespace sallyport::tls

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -30,6 +31,9 @@ absl::Status CheckValidity(const Chain& chain, int64_t now);
 
 // Describe tells what logs and metrics say about the chain. REQUIRES: the checks above passed.
 CertificateInfo Describe(const Chain& chain, const EVP_PKEY* key);
+
+// NamesDigest is a SHA-256 over the leaf's names: subjectAltName, or the subject without one.
+std::string NamesDigest(const Chain& chain);
 
 }  // namespace sallyport::tls
 

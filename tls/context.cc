@@ -2,37 +2,22 @@
 
 #include <openssl/evp.h>
 #include <openssl/pool.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "tls/certificate.h"
+#include "tls/certificate_set.h"
+#include "tls/deferral.h"
 #include "tls/library_error.h"
 
 namespace sallyport::tls {
 namespace {
-
-// TLS 1.2 suites in our order. No CBC: its padding has been attacked time and again, and every
-// MySQL or MariaDB client that speaks TLS 1.2 with a library of this decade has GCM. No RSA key
-// exchange: whoever steals the key must not read what was recorded before. (TLS 1.3 has these three
-// ciphers only, and BoringSSL takes the client's order among them, or ChaCha20 without AES
-// instructions.)
-constexpr char kTls12Ciphers[] =
-    "ECDHE-ECDSA-AES128-GCM-SHA256:"
-    "ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:"
-    "ECDHE-RSA-CHACHA20-POLY1305:"
-    "ECDHE-ECDSA-AES256-GCM-SHA384:"
-    "ECDHE-RSA-AES256-GCM-SHA384";
-
-// P-384 costs several times P-256, so it is last: for clients under rules that allow nothing else.
-// The hybrid first, where the library has it (2024 and later): what is recorded today stays secret
-// from tomorrow's quantum computers, for 30 us a handshake.
-constexpr char kGroups[] = "X25519:P-256:P-384";
-constexpr char kHybridGroups[] = "X25519MLKEM768:X25519:P-256:P-384";
 
 // The library's own list without its last resort, SHA-1.
 constexpr uint16_t kSignatures[] = {
@@ -42,24 +27,41 @@ constexpr uint16_t kSignatures[] = {
     SSL_SIGN_RSA_PKCS1_SHA512,
 };
 
-// A ticket is only good for the application it was made for; this names ours.
-constexpr uint8_t kSessionIdContext[] = {'s', 'a', 'l', 'l', 'y', 'p', 'o', 'r', 't'};
+struct Certificate {
+  Chain chain;
+  bssl::UniquePtr<EVP_PKEY> key;
+};
+
+// Shared is what all certificates of a Context have in common.
+struct Shared {
+  const Settings& settings;
+  std::shared_ptr<const TicketKeys> ticket_keys;
+  std::shared_ptr<const ClientAuth> client_auth;  // Null where clients aren't asked.
+  bool defer_signatures;
+};
+
+bool IsDeferred(const Certificate& certificate, const Shared& shared) {
+  return shared.defer_signatures && EVP_PKEY_id(certificate.key.get()) == EVP_PKEY_RSA;
+}
+
+// What a ticket is good for: see Context.
+bool SetTicketScope(const Certificate& certificate, const ClientAuth* auth, SSL_CTX* ctx) {
+  const std::string scope = absl::StrCat("sallyport", NamesDigest(certificate.chain),
+                                         auth == nullptr ? "" : auth->digest());
+  uint8_t digest[SHA256_DIGEST_LENGTH];
+  static_assert(sizeof(digest) <= SSL_MAX_SID_CTX_LENGTH);
+  SHA256(reinterpret_cast<const uint8_t*>(scope.data()), scope.size(), digest);
+  return SSL_CTX_set_session_id_context(ctx, digest, sizeof(digest));
+}
 
 bool Configure(SSL_CTX* ctx) {
-  if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
-      !SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) ||
-      !SSL_CTX_set_strict_cipher_list(ctx, kTls12Ciphers) ||
-      !(SSL_CTX_set1_curves_list(ctx, kHybridGroups) || SSL_CTX_set1_curves_list(ctx, kGroups)) ||
-      !SSL_CTX_set_signing_algorithm_prefs(ctx, kSignatures, std::size(kSignatures)) ||
-      !SSL_CTX_set_session_id_context(ctx, kSessionIdContext, sizeof(kSessionIdContext)) ||
+  if (!SSL_CTX_set_signing_algorithm_prefs(ctx, kSignatures, std::size(kSignatures)) ||
+      !SSL_CTX_set_verify_algorithm_prefs(ctx, kSignatures, std::size(kSignatures)) ||
       // MySQL clients keep one ticket and use it again; a second is bytes for nothing.
       !SSL_CTX_set_num_tickets(ctx, 1)) {
     return false;
   }
-  // Our order, not the client's. This covers ciphers of TLS 1.2 and groups.
-  SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
-  // Tickets only: a cache would be memory per client and a lock between workers. The library makes
-  // the ticket keys with the SSL_CTX and changes them every two days by itself.
+  // Tickets only: a cache would be memory per client and a lock between workers.
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_early_data_enabled(ctx, 0);  // Can be replayed; a login must not be.
   return true;
@@ -73,6 +75,70 @@ bool Install(SSL_CTX* ctx, const Chain& chain, EVP_PKEY* key) {
   return SSL_CTX_set_chain_and_key(ctx, buffers.data(), buffers.size(), key, nullptr);
 }
 
+absl::StatusOr<Certificate> ReadCertificate(const PemPair& pems, int64_t now) {
+  absl::StatusOr<Chain> chain = ReadChain(pems.certificate_pem);
+  if (!chain.ok()) {
+    return chain.status();
+  }
+  absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> key = ReadPrivateKey(pems.private_key_pem);
+  if (!key.ok()) {
+    return key.status();
+  }
+  for (const absl::Status& status :
+       {CheckKeyIsLeafs(*chain, key->get()), CheckOrder(*chain), CheckValidity(*chain, now)}) {
+    if (!status.ok()) {
+      return status;
+    }
+  }
+  return Certificate{*std::move(chain), *std::move(key)};
+}
+
+absl::StatusOr<bssl::UniquePtr<SSL_CTX>> MakeSslCtx(const Certificate& certificate,
+                                                    const Shared& shared) {
+  // "With buffers": certificates stay the bytes they are; no connection parses or holds an X509.
+  bssl::UniquePtr<SSL_CTX> ctx(SSL_CTX_new(TLS_with_buffers_method()));
+  if (ctx == nullptr || !Configure(ctx.get()) ||
+      !SetTicketScope(certificate, shared.client_auth.get(), ctx.get())) {
+    return absl::InternalError(absl::StrCat("TLS can't be set up: ", TakeLibraryError()));
+  }
+  if (absl::Status status = ApplySettings(shared.settings, ctx.get()); !status.ok()) {
+    return status;
+  }
+  if (!Install(ctx.get(), certificate.chain, certificate.key.get())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the certificate can't serve TLS: ", TakeLibraryError()));
+  }
+  if (IsDeferred(certificate, shared)) {
+    DeferSignatures(bssl::UpRef(certificate.key), ctx.get());
+  }
+  UseTicketKeys(shared.ticket_keys, ctx.get());
+  if (shared.client_auth != nullptr) {
+    AskForCertificates(shared.client_auth, ctx.get());
+    ShareCertificates(ctx.get());
+  }
+  return ctx;
+}
+
+absl::Status InPair(const absl::Status& status, size_t number, size_t count) {
+  return count == 1
+             ? status
+             : absl::Status(status.code(), absl::StrCat("pair ", number, ": ", status.message()));
+}
+
+absl::StatusOr<std::vector<Certificate>> ReadCertificates(const ContextOptions& options) {
+  std::vector<PemPair> pairs = {{options.certificate_pem, options.private_key_pem}};
+  pairs.insert(pairs.end(), options.more_certificates.begin(), options.more_certificates.end());
+  std::vector<Certificate> certificates;
+  for (const PemPair& pair : pairs) {
+    absl::StatusOr<Certificate> certificate = ReadCertificate(pair, options.now);
+    if (!certificate.ok()) {
+      return InPair(certificate.status(), certificates.size() + 1, pairs.size());
+    }
+    certificates.push_back(*std::move(certificate));
+  }
+  return certificates;
+}
+
 }  // namespace
 
 Context::Context() = default;
@@ -80,33 +146,46 @@ Context::~Context() = default;
 
 absl::StatusOr<std::unique_ptr<Context>> Context::Create(const ContextOptions& options) {
   LibraryErrors errors;
-  absl::StatusOr<Chain> chain = ReadChain(options.certificate_pem);
-  if (!chain.ok()) {
-    return chain.status();
+  absl::StatusOr<std::vector<Certificate>> certificates = ReadCertificates(options);
+  if (!certificates.ok()) {
+    return certificates.status();
   }
-  absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> key = ReadPrivateKey(options.private_key_pem);
-  if (!key.ok()) {
-    return key.status();
+  Shared shared{options.settings, options.ticket_keys, nullptr, options.defer_signatures};
+  if (shared.ticket_keys == nullptr) {
+    shared.ticket_keys = TicketKeys::Make(options.now);
   }
-  for (const absl::Status& status : {CheckKeyIsLeafs(*chain, key->get()), CheckOrder(*chain),
-                                     CheckValidity(*chain, options.now)}) {
-    if (!status.ok()) {
-      return status;
+  if (options.client_auth.mode != ClientCertificates::kOff) {
+    absl::StatusOr<std::shared_ptr<const ClientAuth>> auth =
+        ClientAuth::Create(options.client_auth, options.now);
+    if (!auth.ok()) {
+      return auth.status();
     }
+    shared.client_auth = *std::move(auth);
   }
   std::unique_ptr<Context> context(new Context);
-  // "With buffers": certificates stay the bytes they are; no connection parses or holds an X509.
-  context->ssl_ctx_.reset(SSL_CTX_new(TLS_with_buffers_method()));
-  if (context->ssl_ctx_ == nullptr || !Configure(context->ssl_ctx_.get())) {
-    return absl::InternalError(absl::StrCat("TLS can't be set up: ", TakeLibraryError()));
+  context->ticket_keys_ = shared.ticket_keys;
+  std::shared_ptr<CertificateSet> set = std::make_shared<CertificateSet>();
+  bool ecdsa = false;
+  bool rsa = false;
+  for (const Certificate& certificate : *certificates) {
+    absl::StatusOr<bssl::UniquePtr<SSL_CTX>> ctx = MakeSslCtx(certificate, shared);
+    if (!ctx.ok()) {
+      return ctx.status();
+    }
+    context->defers_signatures_ |= IsDeferred(certificate, shared);
+    (EVP_PKEY_id(certificate.key.get()) == EVP_PKEY_RSA ? rsa : ecdsa) = true;
+    context->certificates_.push_back(Describe(certificate.chain, certificate.key.get()));
+    if (context->ssl_ctx_ == nullptr) {
+      context->ssl_ctx_ = bssl::UpRef(*ctx);
+    }
+    set->Add(*std::move(ctx), context->certificates_.back());
   }
-  if (!Install(context->ssl_ctx_.get(), *chain, key->get())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the certificate can't serve TLS: ", TakeLibraryError()));
+  SSL_CTX* ctx = context->ssl_ctx_.get();
+  if (absl::Status status = CheckCiphersFit(ctx, ecdsa, rsa); !status.ok()) {
+    return status;
   }
-  context->certificate_ = Describe(*chain, key->get());
-  if (options.defer_signatures && EVP_PKEY_id(key->get()) == EVP_PKEY_RSA) {
-    context->deferred_key_ = *std::move(key);
+  if (certificates->size() > 1) {
+    ChooseByName(std::move(set), ctx);
   }
   return context;
 }

@@ -1,15 +1,13 @@
 #include "tls/engine.h"
 
 #include <openssl/bio.h>
-#include <openssl/evp.h>
+#include <openssl/pool.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <climits>
 #include <cstring>
-#include <optional>
-#include <utility>
-#include <vector>
 
 #include "tls/library_error.h"
 #include "tls/require.h"
@@ -72,48 +70,6 @@ struct EngineBio {
   }
 };
 
-struct Engine::Deferral {
-  enum class State { kNone, kWanted, kUnderWay, kFinished, kFailed };
-
-  bssl::UniquePtr<EVP_PKEY> key;
-  State state = State::kNone;
-  std::optional<SignatureRequest> request;
-  std::vector<uint8_t> signature;
-};
-
-// EngineSigner stands in the private key's place: it notes what is to be signed, and later hands
-// over what somebody made of it.
-struct EngineSigner {
-  using State = Engine::Deferral::State;
-
-  static ssl_private_key_result_t Sign(SSL* ssl, uint8_t*, size_t*, size_t, uint16_t algorithm,
-                                       const uint8_t* in, size_t size) {
-    Engine::Deferral* deferral = static_cast<Engine*>(SSL_get_app_data(ssl))->deferral_.get();
-    deferral->state = State::kWanted;
-    deferral->request.emplace(deferral->key.get(), algorithm, std::span(in, size));
-    return ssl_private_key_retry;
-  }
-
-  static ssl_private_key_result_t Complete(SSL* ssl, uint8_t* out, size_t* size, size_t size_max) {
-    Engine::Deferral* deferral = static_cast<Engine*>(SSL_get_app_data(ssl))->deferral_.get();
-    const std::vector<uint8_t> signature = std::exchange(deferral->signature, {});
-    if (signature.empty() || signature.size() > size_max) {
-      deferral->state = State::kFailed;
-      return ssl_private_key_failure;
-    }
-    std::copy(signature.begin(), signature.end(), out);
-    *size = signature.size();
-    return ssl_private_key_success;
-  }
-
-  // No cipher of ours has a key exchange that decrypts.
-  static ssl_private_key_result_t Decrypt(SSL*, uint8_t*, size_t*, size_t, const uint8_t*, size_t) {
-    return ssl_private_key_failure;
-  }
-
-  static constexpr SSL_PRIVATE_KEY_METHOD kMethod = {Sign, Decrypt, Complete};
-};
-
 Engine::Engine(const Context& context) : ssl_(SSL_new(context.ssl_ctx())) {
   BIO* bio = BIO_new(EngineBio::Method());
   Require(ssl_ != nullptr && bio != nullptr, "Engine: memory");
@@ -126,10 +82,7 @@ Engine::Engine(const Context& context) : ssl_(SSL_new(context.ssl_ctx())) {
   SSL_set_msg_callback(ssl_.get(), OnMessage);
   SSL_set_msg_callback_arg(ssl_.get(), this);
   if (context.defers_signatures()) {
-    deferral_ = std::make_unique<Deferral>();
-    deferral_->key = bssl::UpRef(context.deferred_key());
-    SSL_set_app_data(ssl_.get(), this);
-    SSL_set_private_key_method(ssl_.get(), &EngineSigner::kMethod);
+    deferral_ = std::make_unique<Deferral>(ssl_.get());
   }
 }
 
@@ -157,33 +110,24 @@ Engine::Status Engine::Handshake(std::span<const uint8_t>* in, Room* out) {
   } else if (status != Status::kWantSignature) {
     in_ = {};
   }
-  if (deferral_ != nullptr && deferral_->state == Deferral::State::kFailed) {
+  if (deferral_ != nullptr && deferral_->TakeFailure()) {
     SSL_send_fatal_alert(ssl_.get(), SSL_AD_INTERNAL_ERROR);  // The library says nothing here.
-    deferral_->state = Deferral::State::kNone;
   }
   *in = in_;
   EndCall();
   return status;
 }
 
-bool Engine::signature_wanted() const {
-  return deferral_ != nullptr && (deferral_->state == Deferral::State::kWanted ||
-                                  deferral_->state == Deferral::State::kUnderWay);
-}
+bool Engine::signature_wanted() const { return deferral_ != nullptr && deferral_->wanted(); }
 
 SignatureRequest Engine::TakeSignatureRequest() {
-  Require(signature_wanted() && deferral_->state == Deferral::State::kWanted,
-          "Engine::TakeSignatureRequest: once");
-  deferral_->state = Deferral::State::kUnderWay;
-  SignatureRequest request = *std::move(deferral_->request);
-  deferral_->request.reset();
-  return request;
+  Require(signature_wanted(), "Engine::TakeSignatureRequest: a signature is wanted");
+  return deferral_->TakeRequest();
 }
 
 void Engine::FinishSignature(std::span<const uint8_t> signature) {
   Require(signature_wanted(), "Engine::FinishSignature: a signature is wanted");
-  deferral_->state = Deferral::State::kFinished;
-  deferral_->signature.assign(signature.begin(), signature.end());
+  deferral_->Finish(signature);
 }
 
 Engine::Status Engine::Open(std::span<const uint8_t> in, Room* plain, Room* out) {
@@ -262,12 +206,23 @@ Parameters Engine::parameters() const {
   if (exchanged && group != nullptr) {
     parameters.group = group;
   }
+  parameters.client_certificate = client_certificate();
   return parameters;
 }
 
 std::string Engine::sni() const {
   const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
   return name == nullptr ? "" : name;
+}
+
+std::optional<ClientCertificate> Engine::client_certificate() const {
+  LibraryErrors errors;
+  const STACK_OF(CRYPTO_BUFFER)* chain = SSL_get0_peer_certificates(ssl_.get());
+  if (chain == nullptr || sk_CRYPTO_BUFFER_num(chain) == 0) {
+    return std::nullopt;
+  }
+  bssl::UniquePtr<X509> leaf(X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, 0)));
+  return leaf == nullptr ? std::nullopt : std::optional(ReadClientCertificate(leaf.get()));
 }
 
 // Judge turns a result of the library into a Status, and notes why when it is an error.

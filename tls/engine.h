@@ -7,11 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "tls/client_certificate.h"
 #include "tls/context.h"
+#include "tls/deferral.h"
 #include "tls/signature.h"
 
 namespace sallyport::tls {
@@ -30,6 +33,7 @@ struct Parameters {
   std::string_view cipher;   // "TLS_AES_128_GCM_SHA256"
   std::string_view group;    // "X25519"; empty where there was no key exchange.
   bool resumed = false;
+  std::optional<ClientCertificate> client_certificate;  // Verified, now or when the ticket was got.
 };
 
 // Engine belongs to one thread at a time. It allocates with BoringSSL's allocator only; between
@@ -98,15 +102,18 @@ class Engine {
   Parameters parameters() const;
   std::string sni() const;
 
+  // client_certificate is what the client's certificate says, none where none was sent. It may be
+  // asked for after a failed handshake, and then it may be what was refused.
+  std::optional<ClientCertificate> client_certificate() const;
+
   // error is the reason of the last kError in the library's words, for the log:
-  // "WRONG_VERSION_NUMBER", "TLSV1_ALERT_UNKNOWN_CA" (those with ALERT came from the client), ...
+  // "WRONG_VERSION_NUMBER", "TLSV1_ALERT_UNKNOWN_CA" (those with ALERT came from the client),
+  // "CERTIFICATE_VERIFY_FAILED: certificate has expired" (of the client), ...
   // Never bytes of the peer. Valid until the next call.
   const std::string& error() const { return error_; }
 
  private:
-  friend struct EngineBio;     // The BIO that reads from in_ and writes to out_.
-  friend struct EngineSigner;  // How the library asks for a signature.
-  struct Deferral;             // Of the signature, while the handshake lasts.
+  friend struct EngineBio;  // The BIO that reads from in_ and writes to out_.
 
   bool signature_wanted() const;
   Status Judge(int result);  // What a result of the library means.
@@ -117,9 +124,10 @@ class Engine {
                         SSL* ssl, void* engine);
 
   bssl::UniquePtr<SSL> ssl_;
-  std::unique_ptr<Deferral> deferral_;  // Null where the Context defers none.
-  std::span<const uint8_t> in_;         // Set during a call only.
-  Room* out_ = nullptr;                 // Likewise.
+  std::unique_ptr<Deferral>
+      deferral_;                 // Null where the Context defers none, and after the handshake.
+  std::span<const uint8_t> in_;  // Set during a call only.
+  Room* out_ = nullptr;          // Likewise.
   bool handshake_done_ = false;
   bool close_sent_ = false;
   bool message_seen_ = false;  // This call read a handshake message, such as KeyUpdate.

@@ -25,6 +25,10 @@ bool AtEnd() {
 
 }  // namespace
 
+bool IsCertificate(const PemBlock& block) {
+  return block.label == "CERTIFICATE" || block.label == "X509 CERTIFICATE";
+}
+
 absl::StatusOr<std::vector<PemBlock>> ReadPem(std::string_view text) {
   LibraryErrors errors;
   if (text.size() > INT_MAX) {

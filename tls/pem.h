@@ -17,6 +17,8 @@ struct PemBlock {
   Secret der;
 };
 
+bool IsCertificate(const PemBlock& block);
+
 // ReadPem returns the blocks of `text` in order; text between them is skipped. An empty list when
 // there are none; kInvalidArgument when a block is damaged.
 absl::StatusOr<std::vector<PemBlock>> ReadPem(std::string_view text);

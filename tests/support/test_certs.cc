@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/nid.h>
+#include <openssl/obj.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -111,20 +112,33 @@ void SetName(X509_NAME* name, const std::string& cn) {
         "X509_NAME_add_entry_by_txt");
 }
 
+void AddNames(const std::vector<std::string>& texts, int type, GENERAL_NAMES* names) {
+  for (const std::string& text : texts) {
+    bssl::UniquePtr<GENERAL_NAME> name(GENERAL_NAME_new());
+    ASN1_IA5STRING* value = ASN1_IA5STRING_new();
+    Check(ASN1_STRING_set(value, text.data(), static_cast<int>(text.size())), "SAN");
+    GENERAL_NAME_set0_value(name.get(), type, value);
+    Check(bssl::PushToStack(names, std::move(name)), "SAN");
+  }
+}
+
 void AddExtensions(X509* x509, const TestCertificate& certificate) {
   bssl::UniquePtr<BASIC_CONSTRAINTS> constraints(BASIC_CONSTRAINTS_new());
   constraints->ca = certificate.ca ? 0xff : 0;
   Check(X509_add1_ext_i2d(x509, NID_basic_constraints, constraints.get(), 1, 0), "constraints");
-  if (!certificate.dns_names.empty()) {
-    bssl::UniquePtr<GENERAL_NAMES> names(sk_GENERAL_NAME_new_null());
-    for (const std::string& text : certificate.dns_names) {
-      bssl::UniquePtr<GENERAL_NAME> name(GENERAL_NAME_new());
-      ASN1_IA5STRING* dns = ASN1_IA5STRING_new();
-      Check(ASN1_STRING_set(dns, text.data(), static_cast<int>(text.size())), "SAN");
-      GENERAL_NAME_set0_value(name.get(), GEN_DNS, dns);
-      Check(bssl::PushToStack(names.get(), std::move(name)), "SAN");
-    }
+  bssl::UniquePtr<GENERAL_NAMES> names(sk_GENERAL_NAME_new_null());
+  AddNames(certificate.dns_names, GEN_DNS, names.get());
+  AddNames(certificate.uris, GEN_URI, names.get());
+  AddNames(certificate.emails, GEN_EMAIL, names.get());
+  if (sk_GENERAL_NAME_num(names.get()) > 0) {
     Check(X509_add1_ext_i2d(x509, NID_subject_alt_name, names.get(), 0, 0), "SAN");
+  }
+  if (certificate.for_servers_only) {
+    bssl::UniquePtr<STACK_OF(ASN1_OBJECT)> usage(sk_ASN1_OBJECT_new_null());
+    bssl::UniquePtr<ASN1_OBJECT> server(OBJ_nid2obj(NID_server_auth));
+    Check(bssl::PushToStack(usage.get(), std::move(server)) &&
+              X509_add1_ext_i2d(x509, NID_ext_key_usage, usage.get(), 0, 0),
+          "extended key usage");
   }
   if (certificate.padding > 0) {
     const std::string comment(certificate.padding, 'x');
@@ -202,7 +216,8 @@ std::string MakeCertificatePem(const std::string& key_pem, const TestCertificate
   bssl::UniquePtr<ASN1_TIME> not_before(ASN1_TIME_set(nullptr, certificate.not_before));
   bssl::UniquePtr<ASN1_TIME> not_after(ASN1_TIME_set(nullptr, certificate.not_after));
   Check(X509_set_version(x509.get(), X509_VERSION_3) &&
-            ASN1_INTEGER_set(X509_get_serialNumber(x509.get()), 1) &&
+            ASN1_INTEGER_set(X509_get_serialNumber(x509.get()),
+                             static_cast<long>(certificate.serial)) &&
             X509_set1_notBefore(x509.get(), not_before.get()) &&
             X509_set1_notAfter(x509.get(), not_after.get()) &&
             X509_set_pubkey(x509.get(), key.get()),
@@ -213,6 +228,32 @@ std::string MakeCertificatePem(const std::string& key_pem, const TestCertificate
   const EVP_MD* digest = EVP_PKEY_id(issuer_key.get()) == EVP_PKEY_ED25519 ? nullptr : EVP_sha256();
   Check(X509_sign(x509.get(), issuer_key.get(), digest), "X509_sign");
   return Written([&](BIO* bio) { return PEM_write_bio_X509(bio, x509.get()); });
+}
+
+std::string MakeCrlPem(const TestCrl& test) {
+  const bssl::UniquePtr<EVP_PKEY> key = ParseKey(test.issuer_key_pem);
+  bssl::UniquePtr<X509_CRL> crl(X509_CRL_new());
+  bssl::UniquePtr<X509_NAME> issuer(X509_NAME_new());
+  SetName(issuer.get(), test.issuer);
+  bssl::UniquePtr<ASN1_TIME> this_update(ASN1_TIME_set(nullptr, test.this_update));
+  bssl::UniquePtr<ASN1_TIME> next_update(ASN1_TIME_set(nullptr, test.next_update));
+  Check(X509_CRL_set_version(crl.get(), X509_CRL_VERSION_2) &&
+            X509_CRL_set_issuer_name(crl.get(), issuer.get()) &&
+            X509_CRL_set1_lastUpdate(crl.get(), this_update.get()) &&
+            X509_CRL_set1_nextUpdate(crl.get(), next_update.get()),
+        "X509_CRL_new");
+  for (const int64_t number : test.serials) {
+    bssl::UniquePtr<X509_REVOKED> revoked(X509_REVOKED_new());
+    bssl::UniquePtr<ASN1_INTEGER> serial(ASN1_INTEGER_new());
+    Check(ASN1_INTEGER_set(serial.get(), static_cast<long>(number)) &&
+              X509_REVOKED_set_serialNumber(revoked.get(), serial.get()) &&
+              X509_REVOKED_set_revocationDate(revoked.get(), this_update.get()) &&
+              X509_CRL_add0_revoked(crl.get(), revoked.release()),
+          "X509_CRL_add0_revoked");
+  }
+  Check(X509_CRL_sort(crl.get()) && X509_CRL_sign(crl.get(), key.get(), EVP_sha256()),
+        "X509_CRL_sign");
+  return Written([&](BIO* bio) { return PEM_write_bio_X509_CRL(bio, crl.get()); });
 }
 
 }  // namespace sallyport::tests

@@ -34,9 +34,24 @@ struct TestCertificate {
   std::string issuer = "";          // CN of the issuer; empty: self-signed.
   std::string issuer_key_pem = "";  // With issuer.
   size_t padding = 0;               // Bytes of a comment extension, to make it large.
+  int64_t serial = 1;
+  std::vector<std::string> uris = {};    // In subjectAltName, behind the DNS names.
+  std::vector<std::string> emails = {};  // Likewise.
+  bool for_servers_only = false;         // By an extended key usage.
 };
 
 std::string MakeCertificatePem(const std::string& key_pem, const TestCertificate& certificate);
+
+// MakeCrlPem makes a list of the serial numbers that `issuer` (a CN) has revoked.
+struct TestCrl {
+  std::string issuer;
+  std::string issuer_key_pem;
+  std::vector<int64_t> serials = {};
+  int64_t this_update = kTestNow - kTestDay;
+  int64_t next_update = kTestNow + kTestDay;
+};
+
+std::string MakeCrlPem(const TestCrl& crl);
 
 }  // namespace sallyport::tests
 

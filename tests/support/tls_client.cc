@@ -128,7 +128,14 @@ void TlsClient::Configure(const TlsClientOptions& options) {
       SSL_SIGN_RSA_PSS_RSAE_SHA256,
       SSL_SIGN_RSA_PKCS1_SHA256,
   };
-  Check(SSL_CTX_set_verify_algorithm_prefs(ctx, kSignatures, std::size(kSignatures)), "sigalgs");
+  std::vector<uint16_t> signatures = options.signatures;
+  if (signatures.empty()) {
+    signatures.assign(std::begin(kSignatures), std::end(kSignatures));
+  }
+  Check(SSL_CTX_set_verify_algorithm_prefs(ctx, signatures.data(), signatures.size()), "sigalgs");
+  if (!options.certificate_pem.empty()) {
+    UseCertificate(options);
+  }
   if (!options.ca_pem.empty()) {
     bssl::UniquePtr<BIO> bio(
         BIO_new_mem_buf(options.ca_pem.data(), static_cast<int>(options.ca_pem.size())));
@@ -136,6 +143,24 @@ void TlsClient::Configure(const TlsClientOptions& options) {
     Check(ca != nullptr && X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.get()), "CA");
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
   }
+}
+
+void TlsClient::UseCertificate(const TlsClientOptions& options) {
+  bssl::UniquePtr<BIO> chain(BIO_new_mem_buf(options.certificate_pem.data(),
+                                             static_cast<int>(options.certificate_pem.size())));
+  bool first = true;
+  while (X509* x509 = PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr)) {
+    bssl::UniquePtr<X509> own(x509);
+    Check(first ? SSL_CTX_use_certificate(ctx_.get(), x509)
+                : SSL_CTX_add1_chain_cert(ctx_.get(), x509),
+          "client certificate");
+    first = false;
+  }
+  ERR_clear_error();
+  bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(options.private_key_pem.data(),
+                                           static_cast<int>(options.private_key_pem.size())));
+  bssl::UniquePtr<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+  Check(key != nullptr && SSL_CTX_use_PrivateKey(ctx_.get(), key.get()), "client key");
 }
 
 TlsClient::Status TlsClient::Handshake(std::span<const uint8_t>* in, std::vector<uint8_t>* out) {

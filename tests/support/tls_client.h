@@ -20,13 +20,16 @@ inline constexpr uint16_t kTls13 = 0x0304;
 struct TlsClientOptions {
   uint16_t version_min = kTls12;
   uint16_t version_max = kTls13;
-  std::string ciphers;            // Of TLS 1.2, in OpenSSL's names; empty: the library's choice.
-  std::string groups;             // "P-256:X25519"; empty: the library's choice.
-  std::string sni;                // Empty: none is sent.
-  std::vector<std::string> alpn;  // Likewise.
-  std::string ca_pem;             // Verify the server against it; empty: no verification.
-  std::string host;               // With ca_pem: a name or address the certificate must have.
-  std::vector<uint8_t> session;   // From session(): asks to resume it.
+  std::string ciphers;               // Of TLS 1.2, in OpenSSL's names; empty: the library's choice.
+  std::string groups;                // "P-256:X25519"; empty: the library's choice.
+  std::string sni;                   // Empty: none is sent.
+  std::vector<std::string> alpn;     // Likewise.
+  std::string ca_pem;                // Verify the server against it; empty: no verification.
+  std::string host;                  // With ca_pem: a name or address the certificate must have.
+  std::vector<uint8_t> session;      // From session(): asks to resume it.
+  std::string certificate_pem;       // The chain to send when asked for one; empty: none is sent.
+  std::string private_key_pem;       // With certificate_pem.
+  std::vector<uint16_t> signatures;  // SSL_SIGN_*, that the server may use; empty: all it can have.
 };
 
 // TlsClient's calls take all of `in` and append records to `out`, to be sent whatever the result.
@@ -65,6 +68,7 @@ class TlsClient {
   friend struct ClientCallbacks;  // The library's way to here.
 
   void Configure(const TlsClientOptions& options);
+  void UseCertificate(const TlsClientOptions& options);
   Status Judge(int result);
 
   bssl::UniquePtr<SSL_CTX> ctx_;

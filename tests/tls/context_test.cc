@@ -66,6 +66,23 @@ TEST(Context, DescribesTheCertificate) {
   EXPECT_EQ(info.chain_length, 1u);
 }
 
+// A chain is as good as its part that expires first, which need not be the leaf.
+TEST(Context, TellsWhenTheChainExpires) {
+  const TestChain chain;
+  const auto whole = Create(chain.leaf + chain.middle, Key());
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ((*whole)->certificate().chain_not_after, kTestNow + kTestDay);
+  const std::string middle = MakeCertificatePem(chain.middle_key, {.subject = "Middle",
+                                                                   .not_after = kTestNow + 60,
+                                                                   .ca = true,
+                                                                   .issuer = "CA",
+                                                                   .issuer_key_pem = chain.ca_key});
+  const auto context = Create(chain.leaf + middle + chain.ca, Key());
+  ASSERT_TRUE(context.ok()) << context.status();
+  EXPECT_EQ((*context)->certificate().not_after, kTestNow + kTestDay);
+  EXPECT_EQ((*context)->certificate().chain_not_after, kTestNow + 60);
+}
+
 TEST(Context, EscapesControlCharactersOfTheSubject) {
   const auto context = Create(MakeCertificatePem(Key(), {.subject = "db\nFAKE LOG LINE"}), Key());
   ASSERT_TRUE(context.ok());

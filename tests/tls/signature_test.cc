@@ -1,9 +1,12 @@
 // Signatures that somebody else makes while the handshake stands still.
 #include <gtest/gtest.h>
+#include <openssl/bio.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -182,9 +185,97 @@ TEST(Signature, RequestOutlivesItsEngineAndContext) {
 }
 
 TEST(Signature, OfAnUnknownAlgorithmFails) {
-  Standing standing({});
-  const SignatureRequest request(standing.context->deferred_key(), 0x1234, {});
+  const std::string& pem = tests::TestKeyPem(KeyType::kRsa2048);
+  bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  bssl::UniquePtr<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+  const SignatureRequest request(key.get(), 0x1234, {});
   EXPECT_TRUE(request.Sign().empty());
+}
+
+// A Context of certificates for ecdsa.test, rsa.test and other-rsa.test, in the order of `names`.
+std::unique_ptr<Context> ByName(const std::vector<std::string>& names, bool defer = true) {
+  static const std::string* const other_rsa = new std::string(tests::MakeKeyPem(KeyType::kRsa2048));
+  std::vector<std::string> certificates;
+  std::vector<PemPair> pairs;
+  certificates.reserve(names.size());
+  for (const std::string& name : names) {
+    const std::string& key = name == "ecdsa.test" ? tests::TestKeyPem(KeyType::kP256)
+                             : name == "rsa.test" ? tests::TestKeyPem(KeyType::kRsa2048)
+                                                  : *other_rsa;
+    certificates.push_back(tests::MakeCertificatePem(key, {.dns_names = {name}}));
+    pairs.push_back({certificates.back(), key});
+  }
+  auto context = Context::Create({.certificate_pem = pairs[0].certificate_pem,
+                                  .private_key_pem = pairs[0].private_key_pem,
+                                  .now = tests::kTestNow,
+                                  .defer_signatures = defer,
+                                  .more_certificates = {pairs.begin() + 1, pairs.end()}});
+  EXPECT_TRUE(context.ok()) << context.status();
+  return *std::move(context);
+}
+
+class SignatureByName : public ::testing::TestWithParam<uint16_t> {
+ protected:
+  // Expects a handshake, its ticket to resume, and returns how many signatures the first asked for.
+  static int Signatures(const Context& context, const std::string& name) {
+    TlsClientOptions options = Options(name);
+    Pair first(options, &context);
+    EXPECT_EQ(SendToServer(&first, ToBytes("to server")), ToBytes("to server"));
+    EXPECT_EQ(SendToClient(&first, ToBytes("to client")), ToBytes("to client"));
+    EXPECT_EQ(KeyOf(&first) == EVP_PKEY_RSA, name != "ecdsa.test");
+    options.session = first.client->session();
+    Pair second(options, &context);
+    EXPECT_TRUE(second.client->resumed());
+    EXPECT_EQ(second.server->signatures(), 0);
+    return first.server->signatures();
+  }
+  static TlsClientOptions Options(const std::string& name) {
+    TlsClientOptions options = OnlyVersion(GetParam());
+    options.sni = name;
+    return options;
+  }
+
+ private:
+  static int KeyOf(Pair* pair) {
+    return SSL_get_signature_algorithm_key_type(
+        SSL_get_peer_signature_algorithm(pair->client->ssl()));
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Versions, SignatureByName, ::testing::Values(kTls12, kTls13));
+
+TEST_P(SignatureByName, IsAskedForWhereTheNameIsOfAnRsaKey) {
+  for (const auto& names : {std::vector<std::string>{"ecdsa.test", "rsa.test"},
+                            std::vector<std::string>{"rsa.test", "ecdsa.test"}}) {
+    SCOPED_TRACE(names[0]);
+    const std::unique_ptr<Context> context = ByName(names);
+    EXPECT_TRUE(context->defers_signatures());
+    EXPECT_EQ(Signatures(*context, "rsa.test"), 1);
+    EXPECT_EQ(Signatures(*context, "ecdsa.test"), 0);
+  }
+}
+
+// The client holds the signature against the certificate of the name.
+TEST_P(SignatureByName, IsMadeWithTheKeyOfTheName) {
+  const std::unique_ptr<Context> context = ByName({"rsa.test", "other-rsa.test", "ecdsa.test"});
+  EXPECT_EQ(Signatures(*context, "rsa.test"), 1);
+  EXPECT_EQ(Signatures(*context, "other-rsa.test"), 1);
+  EXPECT_EQ(Signatures(*context, "ecdsa.test"), 0);
+}
+
+TEST_P(SignatureByName, IsNotAskedForUnlessTheOptionsSaySo) {
+  const std::unique_ptr<Context> context = ByName({"ecdsa.test", "rsa.test"}, false);
+  EXPECT_FALSE(context->defers_signatures());
+  EXPECT_EQ(Signatures(*context, "rsa.test"), 0);
+}
+
+TEST_P(SignatureByName, NeedsNoContextAnyMore) {
+  std::unique_ptr<Context> context = ByName({"ecdsa.test", "other-rsa.test"});
+  Server server(*context);
+  context.reset();
+  TlsClient client(Options("other-rsa.test"));
+  EXPECT_TRUE(Shake(&server, &client));
+  EXPECT_EQ(server.signatures(), 1);
 }
 
 // One key signs on several threads at once, each for an engine of another.
