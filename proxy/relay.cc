@@ -66,7 +66,7 @@ void Connection::OnReadPoll(Side side) {
   }
   if (link.piped == 0) DropPipe(side);
   if (last == 0 || (last < 0 && last != -EAGAIN)) return DeliverEnd(side, last < 0);
-  if (moved < kBulkBytesEnd) link.bulk = false;
+  if (moved < kBulkBytesMin) link.bulk = false;
   Settle();
 }
 
