@@ -122,9 +122,10 @@ bool Process::Start(StartError* error) {
   RaiseFileLimit(config, worker_count_);
   if (!StartWorkers(std::move(sockets), error)) return false;
   if (!config.admin.empty()) {
-    std::vector<const Stats*> stats;
-    for (const auto& worker : workers_) stats.push_back(&worker->stats());
-    absl::StatusOr<std::unique_ptr<Admin>> admin = Admin::Start(config.admin, stats);
+    AdminSource source;
+    source.io_engine = engine_;
+    for (const auto& worker : workers_) source.workers.push_back(&worker->stats());
+    absl::StatusOr<std::unique_ptr<Admin>> admin = Admin::Start(config.admin, std::move(source));
     if (!admin.ok()) {
       *error = {"admin", std::string(admin.status().message())};
       return false;

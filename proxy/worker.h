@@ -72,13 +72,14 @@ class Worker {
 
   void Request(Order order);
   void End();
+  void NoteTurn();
   void StepHandshakes();
   void Dispatch(const Completion& completion);
   void OnAccept(const Completion& completion);
   void ArmAccept(uint32_t index);
   void ArmAccepts();
   void Adopt(int fd, const std::shared_ptr<const Service>& service);
-  void RefuseTooMany(int fd);
+  void RefuseTooMany(int fd, Refusal refusal);
   void FreeFinished();
   Connection* Find(SlotTag tag);
   void TellLeftOut();
@@ -110,6 +111,7 @@ class Worker {
   std::vector<uint32_t> free_slots_;
   uint64_t accepted_ = 0;
   uint32_t open_ = 0;
+  bool busy_ = false;  // The turn had something to do.
   Stats stats_;
 };
 

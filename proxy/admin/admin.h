@@ -15,6 +15,12 @@
 
 namespace sallyport {
 
+// What Admin tells of. All of it must live until Stop has returned.
+struct AdminSource {
+  std::vector<const Stats*> workers;  // Read while their owners count.
+  std::string io_engine;              // The rings' name.
+};
+
 // Admin serves from one thread of its own. However many connect, and however slowly they ask: at
 // most 64 connections, 16 KiB of memory and 10 s for each, one request a connection.
 //
@@ -23,10 +29,8 @@ namespace sallyport {
 class Admin {
  public:
   // Start listens on `address` ("host:port", port 0 for any free one; not a unix socket) and starts
-  // to serve. kInvalidArgument, kUnavailable: what is wrong with the address. `workers` must live
-  // until Stop has returned; they are read while their owners count.
-  static absl::StatusOr<std::unique_ptr<Admin>> Start(std::string_view address,
-                                                      std::vector<const Stats*> workers);
+  // to serve. kInvalidArgument, kUnavailable: what is wrong with the address.
+  static absl::StatusOr<std::unique_ptr<Admin>> Start(std::string_view address, AdminSource source);
 
   ~Admin();  // Stops.
   Admin(const Admin&) = delete;
@@ -42,10 +46,11 @@ class Admin {
   void Stop();
 
  private:
-  explicit Admin(std::vector<const Stats*> workers);
+  explicit Admin(AdminSource source);
 
   HttpReply Answer(std::string_view method, std::string_view path) const;
 
+  const AdminSource source_;
   const Metrics metrics_;
   std::atomic<bool> stopping_{false};
   std::unique_ptr<HttpServer> server_;  // Last: its thread uses what stands above.

@@ -20,7 +20,7 @@ using ::testing::StartsWith;
 
 class AdminTest : public testing::Test {
  protected:
-  AdminTest() : admin_(*Admin::Start("127.0.0.1:0", {&workers_[0], &workers_[1]})) {
+  AdminTest() : admin_(*Admin::Start("127.0.0.1:0", {{&workers_[0], &workers_[1]}, "epoll"})) {
     address_ = ResolveAddress(admin_->address())->front();
   }
 
@@ -52,15 +52,15 @@ TEST_F(AdminTest, IsHealthyUntilItStops) {
 }
 
 TEST_F(AdminTest, SumsTheWorkers) {
-  workers_[0].logins.Add(3);
-  workers_[1].logins.Add(4);
+  workers_[0].throwaway_logins.Add(3);
+  workers_[1].throwaway_logins.Add(4);
   workers_[0].connections_open.Add(5);
   workers_[0].connections_open.Subtract(2);
-  EXPECT_EQ(Scrape("sallyport_logins_total"), 7);
+  EXPECT_EQ(Scrape("sallyport_throwaway_logins_total"), 7);
   EXPECT_EQ(Scrape("sallyport_connections_open"), 3);
   EXPECT_EQ(Scrape("sallyport_workers"), 2);
-  workers_[1].logins.Add();
-  EXPECT_EQ(Scrape("sallyport_logins_total"), 8);
+  workers_[1].throwaway_logins.Add();
+  EXPECT_EQ(Scrape("sallyport_throwaway_logins_total"), 8);
 }
 
 TEST_F(AdminTest, SaysWhatRunsAndSinceWhen) {
@@ -68,7 +68,8 @@ TEST_F(AdminTest, SaysWhatRunsAndSinceWhen) {
   EXPECT_THAT(reply, HasSubstr("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
   EXPECT_THAT(BodyOf(reply), StartsWith("# HELP "));
   EXPECT_THAT(BodyOf(reply),
-              HasSubstr("\nsallyport_build_info{version=\"" + std::string(kVersion) + "\"} 1\n"));
+              HasSubstr("\nsallyport_build_info{version=\"" + std::string(kVersion) + "\","));
+  EXPECT_THAT(BodyOf(reply), HasSubstr("io_engine=\"epoll\"} 1\n"));
   const double now = static_cast<double>(time(nullptr));
   EXPECT_NEAR(Scrape("process_start_time_seconds"), now, 60);
 }
@@ -80,7 +81,8 @@ TEST_F(AdminTest, IsReadWhileWorkersCount) {
   const auto count = [&](Stats* stats) {
     while (!done) {
       stats->connections_accepted.Add();
-      stats->bytes_from_clients.Add(1000);
+      stats->bytes_received.At(Side::kClient, Way::kTls).Add(1000);
+      stats->loop_lag.Observe(100);
     }
   };
   std::thread first(count, &workers_[0]), second(count, &workers_[1]);
