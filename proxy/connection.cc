@@ -53,8 +53,18 @@ void Connection::Start() {
 
 // --- The server.
 
+// Goes on to a server that is in use. False: there is none, and `server_index_` names the last.
+bool Connection::SkipDrained() {
+  while (service().servers[server_index_].drained()) {
+    if (server_index_ + 1u == service().servers.size()) return false;
+    ++server_index_;
+  }
+  return true;
+}
+
 void Connection::ConnectToServer() {
   Link& link = links_[Side::kServer];
+  if (!SkipDrained()) return RefuseUnreachable(ESHUTDOWN);  // No connect says that.
   const ServerAddress& server = service().servers[server_index_];
   const int fd = ring().OpenSocket(server.address);
   if (fd < 0) return RefuseUnreachable(-fd);
@@ -88,7 +98,7 @@ void Connection::OnConnect(int32_t result) {
 }
 
 void Connection::RefuseUnreachable(int error) {
-  bench_->stats->server_connect_failures.Add();
+  if (error != ESHUTDOWN) bench_->stats->server_connect_failures.Add();
   const std::string message =
       absl::StrCat("Can't connect to MySQL server on '", service().servers[server_index_].text,
                    "' (", error, ")");
@@ -220,13 +230,12 @@ void Connection::OnDeadline() {
 
 // --- The end.
 
-void Connection::Shutdown() {
+void Connection::Shutdown(CloseReason reason) {
   if (closing_) return;
   if (session_.phase() == Phase::kCommand) {
-    session_.Close(CloseReason::kShutdown, &bench_->outboxes);
+    session_.Close(reason, &bench_->outboxes);
   } else {
-    session_.Refuse(CloseReason::kShutdown, {1053, "08S01", "Server shutdown in progress"},
-                    &bench_->outboxes);
+    session_.Refuse(reason, {1053, "08S01", "Server shutdown in progress"}, &bench_->outboxes);
   }
   SendOutboxes(false);
   Settle();

@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/inspect.h"
 #include "proxy/limits.h"
 #include "proxy/log/line_limit.h"
 #include "proxy/pipe_pool.h"
@@ -86,9 +87,11 @@ class Connection {
   void OnSignature(std::span<const uint8_t> signature);
   void OnDeadline();
   // Shutdown ends the connection from our side, with an ERR_Packet where the protocol allows one.
-  void Shutdown();
+  void Shutdown(CloseReason reason = CloseReason::kShutdown);
+  SessionInfo Inspect() const;
 
   uint32_t slot() const { return slot_; }
+  uint64_t id() const { return id_; }
   const Service& service() const { return *service_; }
   // FromTimer finds the connection whose timer expired.
   static Connection* FromTimer(Timer* timer) { return static_cast<ConnectionTimer*>(timer)->owner; }
@@ -127,6 +130,7 @@ class Connection {
   enum class Stage : uint8_t { kLogin, kCommand, kExcuse, kLinger };
 
   void ConnectToServer();
+  bool SkipDrained();
   void OnConnect(int32_t result);
   void RefuseUnreachable(int error);
 

@@ -287,6 +287,7 @@ void Worker::OnWake() {
   }
   pings_answered_.store(pings_.load());
   TakeServices();
+  DoErrands();
   ObeyOrder();
   ring_->Poll(inbox_->wake_fd(), POLLIN, kWakeTag);
 }
