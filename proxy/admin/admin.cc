@@ -17,8 +17,8 @@ constexpr char kJsonType[] = "application/json";
 
 // The page's own files and nothing else, in no frame.
 constexpr char kContentPolicy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 // A page of the listing, in sessions.
 constexpr uint32_t kPageSessions = 100;
@@ -93,6 +93,7 @@ const Admin::Route Admin::kRoutes[] = {
     {"GET", "/", false, &Admin::Page},
     {"GET", "/status.js", false, &Admin::Page},
     {"GET", "/status.css", false, &Admin::Page},
+    {"GET", "/icon.svg", false, &Admin::Page},
     {"GET", "/status.json", false, &Admin::StatusJson},
     {"GET", "/sessions.json", false, &Admin::SessionsJson},
     {"POST", "/sessions/close", false, &Admin::CloseSession},
@@ -211,6 +212,9 @@ HttpReply Admin::Page(const HttpRequest& request) {
   } else if (request.path == "/status.css") {
     reply.content_type = "text/css; charset=utf-8";
     reply.body = page::kStyle;
+  } else if (request.path == "/icon.svg") {
+    reply.content_type = "image/svg+xml";
+    reply.body = page::kIcon;
   }
   return reply;
 }

@@ -12,6 +12,10 @@ const std::string_view kHtml = Trimmed(
 #include "proxy/admin/page/status.html.inc"
 );
 
+const std::string_view kIcon = Trimmed(
+#include "proxy/admin/page/icon.svg.inc"
+);
+
 const std::string_view kScript = Trimmed(
 #include "proxy/admin/page/status.js.inc"
 );

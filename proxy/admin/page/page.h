@@ -7,6 +7,7 @@
 namespace sallyport::page {
 
 extern const std::string_view kHtml;
+extern const std::string_view kIcon;
 extern const std::string_view kScript;
 extern const std::string_view kStyle;
 
