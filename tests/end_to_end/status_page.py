@@ -26,8 +26,8 @@ from proxy import Proxy
 from report import Report
 
 LOOKED = "Number(document.body?.dataset.looks ?? 0)"
-PICTURE_SECONDS = 100
-PICTURE_SIZE = (1280, 1180)
+PICTURE_SECONDS = 124
+PICTURE_SIZE = (1280, 1440)
 
 
 def url_of(proxy):

@@ -3,7 +3,7 @@
 "use strict";
 
 const PERIOD_MS = 2000;
-const POINTS = 150;           // Five minutes of history.
+const POINTS = 60;            // Two minutes of history.
 const WINDOW = 5;             // Latencies are those of the last so many periods.
 const SESSIONS_SHOWN = 50;
 const SVG = "http://www.w3.org/2000/svg";
@@ -121,7 +121,7 @@ function drawTile(tile, first, second, text, alsoText) {
   tile.value.replaceChildren(text);
   if (tile.unit) tile.value.append(" ", element("small", {}, tile.unit));
   tile.also.replaceChildren(...alsoText);
-  tile.svg.setAttribute("aria-label", `${tile.title}, last five minutes: now ${text}` +
+  tile.svg.setAttribute("aria-label", `${tile.title}, last two minutes: now ${text}` +
     `, highest ${known.length ? tile.format(Math.max(...known)) : "unknown"}`);
 }
 
