@@ -114,6 +114,7 @@ void Connection::Count() {
     handshake_counted_ = true;
     bench_->stats->tls_handshakes.Add();
     if (summary.tls.resumed) bench_->stats->tls_handshakes_resumed.Add();
+    if (summary.tls.client_certificate.has_value()) bench_->stats->client_certificates.Add();
   }
 }
 
@@ -264,6 +265,7 @@ void Connection::CountEnd() const {
   Stats& stats = *bench_->stats;
   if (reason == CloseReason::kLoginFailed) stats.login_failures.Add();
   if (reason == CloseReason::kTlsFailed) stats.tls_handshake_failures.Add();
+  if (reason == CloseReason::kUserNotCertified) stats.users_not_certified.Add();
   if (reason == CloseReason::kSecretRefused) stats.secrets_refused.Add();
   if (summary.mediated) stats.passwords_mediated.Add();
   if (summary.throwaway_login) stats.throwaway_logins.Add();
@@ -283,6 +285,9 @@ void Connection::LogEnd() const {
   line.Add("tls", summary.tls_used ? summary.tls.version : "none");
   line.Add("cipher", summary.tls.cipher).Add("group", summary.tls.group);
   line.Add("sni", summary.sni).Add("resumed", summary.tls.resumed);
+  if (summary.tls.client_certificate.has_value()) {  // In a refused handshake: the refused one.
+    line.Add("client_certificate", summary.tls.client_certificate->subject);
+  }
   line.Add("plugin", summary.plugin).Add("mediated", summary.mediated ? "yes" : "no");
   line.Add("login", summary.logged_in ? "ok" : summary.server_error > 0 ? "refused" : "none");
   line.Add("server_errno", summary.server_error);

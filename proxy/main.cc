@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "proxy/config/command_line.h"
+#include "proxy/load_tls.h"
 #include "proxy/process.h"
-#include "proxy/start.h"
 
 namespace sallyport {
 namespace {

@@ -34,6 +34,10 @@ class Counter {
     "TLS handshakes that resumed an earlier one")                                                 \
   X(counter, tls_handshake_failures, "sallyport_tls_handshake_failures_total",                    \
     "TLS handshakes that failed")                                                                 \
+  X(counter, client_certificates, "sallyport_client_certificates_total",                          \
+    "TLS handshakes finished in which the client had a certificate")                              \
+  X(counter, users_not_certified, "sallyport_users_not_certified_total",                          \
+    "Log-ins refused because the client's certificate was for another user")                      \
   X(counter, signatures_by_pool, "sallyport_signatures_by_pool_total",                            \
     "RSA signatures of TLS handshakes made by the signer threads")                                \
   X(counter, signatures_queue_full, "sallyport_signatures_queue_full_total",                      \

@@ -19,7 +19,8 @@ double UnixNow() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address,
-                                                    std::vector<const Stats*> workers) {
+                                                    std::vector<const Stats*> workers,
+                                                    const ExpiryWatch* expiry) {
   absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(address);
   if (!addresses.ok()) return addresses.status();
   const bool any_unix = std::any_of(addresses->begin(), addresses->end(),
@@ -30,7 +31,7 @@ absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address,
   // serves where there is no IPv6.
   if (address.starts_with(':')) std::reverse(addresses->begin(), addresses->end());
 
-  std::unique_ptr<Admin> admin(new Admin(std::move(workers)));
+  std::unique_ptr<Admin> admin(new Admin(std::move(workers), expiry));
   absl::StatusOr<std::unique_ptr<HttpServer>> server = HttpServer::Start(
       *addresses, [self = admin.get()](std::string_view method, std::string_view path) {
         return self->Answer(method, path);
@@ -40,7 +41,8 @@ absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address,
   return admin;
 }
 
-Admin::Admin(std::vector<const Stats*> workers) : metrics_(std::move(workers), UnixNow()) {}
+Admin::Admin(std::vector<const Stats*> workers, const ExpiryWatch* expiry)
+    : metrics_(std::move(workers), UnixNow(), expiry) {}
 
 Admin::~Admin() { Stop(); }
 

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "proxy/admin/http_server.h"
 #include "proxy/admin/metrics.h"
+#include "proxy/expiry.h"
 #include "proxy/stats.h"
 
 namespace sallyport {
@@ -24,9 +25,11 @@ class Admin {
  public:
   // Start listens on `address` ("host:port", port 0 for any free one; not a unix socket) and starts
   // to serve. kInvalidArgument, kUnavailable: what is wrong with the address. `workers` must live
-  // until Stop has returned; they are read while their owners count.
+  // until Stop has returned; they are read while their owners count. So must `expiry`; null: no
+  // certificate is told of.
   static absl::StatusOr<std::unique_ptr<Admin>> Start(std::string_view address,
-                                                      std::vector<const Stats*> workers);
+                                                      std::vector<const Stats*> workers,
+                                                      const ExpiryWatch* expiry = nullptr);
 
   ~Admin();  // Stops.
   Admin(const Admin&) = delete;
@@ -42,7 +45,7 @@ class Admin {
   void Stop();
 
  private:
-  explicit Admin(std::vector<const Stats*> workers);
+  Admin(std::vector<const Stats*> workers, const ExpiryWatch* expiry);
 
   HttpReply Answer(std::string_view method, std::string_view path) const;
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/expiry.h"
 #include "proxy/stats.h"
 
 namespace sallyport {
@@ -14,9 +15,9 @@ namespace sallyport {
 // Sums the workers' Stats when asked; nothing is counted twice and nothing is kept here.
 class Metrics : public prometheus::Collectable {
  public:
-  // `workers` must outlive it. start_time: Unix seconds.
-  Metrics(std::vector<const Stats*> workers, double start_time)
-      : workers_(std::move(workers)), start_time_(start_time) {}
+  // `workers` and `expiry` must outlive it. start_time: Unix seconds. expiry: null for none.
+  Metrics(std::vector<const Stats*> workers, double start_time, const ExpiryWatch* expiry = nullptr)
+      : workers_(std::move(workers)), start_time_(start_time), expiry_(expiry) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
@@ -26,6 +27,7 @@ class Metrics : public prometheus::Collectable {
  private:
   const std::vector<const Stats*> workers_;
   const double start_time_;
+  const ExpiryWatch* const expiry_;
 };
 
 }  // namespace sallyport

@@ -36,6 +36,29 @@ const tls::Context* RsaContext() {
   return context;
 }
 
+constexpr int64_t kForever = kTestNow + 10'000 * kTestDay;  // Of no matter to these tests.
+
+const tls::Context* AskingContext() {
+  static const tls::Context* const context = [] {
+    const std::string& key = TestKeyPem(KeyType::kP256);
+    const std::string ca =
+        MakeCertificatePem(key, {.subject = "CA", .not_after = kForever, .ca = true});
+    const std::string certificate = MakeCertificatePem(key, {});
+    tls::ContextOptions options = {certificate, key, kTestNow};
+    options.client_auth = {.mode = tls::ClientCertificates::kOptional, .ca_pem = ca};
+    return tls::Context::Create(options).value().release();
+  }();
+  return context;
+}
+
+std::string ClientCertificatePem(std::string_view common_name) {
+  const std::string& key = TestKeyPem(KeyType::kP256);
+  return MakeCertificatePem(key, {.subject = std::string(common_name),
+                                  .not_after = kForever,
+                                  .issuer = "CA",
+                                  .issuer_key_pem = key});
+}
+
 const tls::PasswordKey& TestPasswordKey() {
   static const tls::PasswordKey* const key = tls::PasswordKey::Generate().value().release();
   return *key;
@@ -84,6 +107,8 @@ std::string_view ToText(Way way) {
 
 Conversation::Conversation(const Links& links, Way way) : links_(links), way_(way) {
   if (links.tls_offered) options_.tls = links.rsa_certificate ? RsaContext() : EcdsaContext();
+  if (links.client_user != tls::UserRule::kNone) options_.tls = AskingContext();
+  options_.client_user = links.client_user;
   options_.tls_required = links.tls_required;
   options_.auth.allow_cleartext_password = links.allow_cleartext_password;
   options_.auth.password_key = links.own_key ? &TestPasswordKey() : nullptr;
@@ -138,6 +163,10 @@ void Conversation::ClientStartsTls(uint16_t version_max) {
   TlsClientOptions options;
   options.version_min = std::min(version_max, kTls12);
   options.version_max = version_max;
+  if (!links_.client_common_name.empty()) {
+    options.certificate_pem = ClientCertificatePem(links_.client_common_name);
+    options.private_key_pem = TestKeyPem(KeyType::kP256);
+  }
   tls_ = std::make_unique<TlsClient>(options);
   std::span<const uint8_t> none;
   std::vector<uint8_t> hello;
