@@ -11,6 +11,7 @@ wrong. The server believes everybody, except where command lines need a real one
 import base64
 import os
 import re
+import shutil
 import ssl
 import subprocess
 
@@ -98,11 +99,11 @@ def ciphers_and_groups(room):
         room.report.equal("and no other", settled(
             proxy.port, "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"), None)
         room.report.equal("our order of groups", settled(
-            proxy.port, "-groups", "X25519:P-384")[2], "P-384")
+            proxy.port, "-groups", "X25519:P-384")[2], "secp384r1")
         room.report.equal("and no other", settled(proxy.port, "-groups", "P-256"), None)
         room.reload_to(proxy, tls_groups="P-256")
         room.report.equal("a reload changes groups",
-                          settled(proxy.port, "-groups", "X25519:P-256")[2], "P-256")
+                          settled(proxy.port, "-groups", "X25519:P-256")[2], "prime256v1")
         room.report.check("and ciphers", settled(
             proxy.port, "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"))
 
@@ -229,7 +230,8 @@ def shared_tickets(room):
         room.report.check("another machine's tickets resume", client.resumes(other.port))
     with room.proxy(tls_ticket_keys=file) as proxy:
         room.report.check("and after a restart", client.resumes(proxy.port))
-        for what, numbers, resumes in (("a rotation", (2, 3, 4), True), ("the next", (3, 4, 5), True),
+        for what, numbers, resumes in (("a rotation", (2, 3, 4), True),
+                                       ("the next", (3, 4, 5), True),
                                        ("three at once", (6, 7, 8), False)):
             with open(file, "w", encoding="ascii") as out:
                 out.write(ticket_lines(*numbers))
@@ -249,13 +251,14 @@ def expiry(room):
     late = room.authority.issue("late", last=22)
     people = certificates.Authority(room.folder, "people")
     crl = people.revoke(last=2)
-    with room.proxy(tls_cert=[late[0], soon[0]], tls_key=[late[1], soon[1]], tls_client_ca=people.ca,
-                    tls_client_crl=crl, tls_client_certificates="optional") as proxy:
+    with room.proxy(tls_cert=[late[0], soon[0]], tls_key=[late[1], soon[1]],
+                    tls_client_ca=people.ca, tls_client_crl=crl,
+                    tls_client_certificates="optional") as proxy:
         lines = [line for line in proxy.lines if "expires soon" in line]
         room.report.check("20 days before its end: a warning", any(
-            f"file={soon[0]} " in line and "days_left=19" in line for line in lines), str(lines))
+            re.search(f"file={soon[0]} .* days_left=(19|20)", line) for line in lines), str(lines))
         room.report.check("of a revocation list, too", any(
-            f"what=client_crl file={crl} " in line and "days_left=1" in line for line in lines))
+            re.search(f"what=client_crl file={crl} .* days_left=[12]", line) for line in lines))
         room.report.equal("22 days before: none", len(lines), 2, str(lines))
         values = dict(re.findall(
             r'\nsallyport_certificate_not_after_seconds{listener="127.0.0.1:0",kind="\w+",'
@@ -279,7 +282,7 @@ def what_is_wrong(room):
     rsa = room.authority.issue("rsa", kind="rsa")
     garbage = os.path.join(room.folder, "garbage")
     with open(garbage, "w", encoding="ascii") as file:
-        file.write("nonsense\n")
+        file.write("no sense\n")
     wrong = (
         ({"tls_version_min": "1.1"}, "tls_version_min", '"1.1" is none of 1.2, 1.3'),
         ({"tls_version_min": "1.3", "tls_version_max": "1.2"}, "tls_version_min", "is above"),
@@ -313,8 +316,59 @@ def what_is_wrong(room):
         room.reload_to(proxy)
 
 
-CHECKS = [versions, ciphers_and_groups, command_lines, names, tickets, shared_tickets, expiry,
-          what_is_wrong]
+def each_listener(room):
+    """Two listeners, of which each has demands of its own."""
+    ports = (processes.free_port(), processes.free_port())
+    with open(room.config, "w", encoding="ascii") as file:
+        file.write(f'server = "{room.server.address}"\ntls_cert = "{room.pair[0]}"\n'
+                   f'tls_key = "{room.pair[1]}"\ntls_groups = "P-256"\n'
+                   f'[[listener]]\nlisten = "127.0.0.1:{ports[0]}"\ntls_version_min = "1.3"\n'
+                   f'[[listener]]\nlisten = "127.0.0.1:{ports[1]}"\ntls_version_max = "1.2"\n'
+                   f'tls_groups = "X25519"\ntls_mode = "required"\n'
+                   f'tls_client_certificates = "required"\ntls_client_ca = "{room.authority.ca}"\n')
+    client = room.authority.issue_client("app")
+    with Proxy(room.options.proxy, None, config=room.config, io_engine=room.options.io_engine):
+        room.report.equal("one: TLS 1.3, the group from above the tables",
+                          settled(ports[0])[::2], ("TLSv1.3", "prime256v1"))
+        room.report.equal("one: no 1.2", settled(ports[0], "-tls1_2"), None)
+        room.report.equal("two: TLS 1.2, its own group",
+                          settled(ports[1], "-cert", client[0], "-key", client[1])[::2],
+                          ("TLSv1.2", "X25519"))
+        text = s_client(ports[1])
+        room.report.check("two: nobody without a certificate", "alert handshake failure" in text,
+                          text)
+
+
+def folders(room):
+    """Each file in a folder of its own, from which the sandbox must let it be read again."""
+    files = {}
+    for name, text in (("tickets", ticket_lines(1, 2, 3)), ("ca", room.authority.ca),
+                       ("crl", room.authority.revoke(name="none")), ("second-cert", None),
+                       ("second-key", None)):
+        folder = os.path.join(room.folder, f"of-{name}")
+        os.mkdir(folder)
+        files[name] = os.path.join(folder, name)
+        source = text or room.pair["key" in name]
+        if name == "tickets":
+            with open(os.open(files[name], os.O_CREAT | os.O_WRONLY, 0o600), "w",
+                      encoding="ascii") as out:
+                out.write(text)
+        else:
+            shutil.copy(source, files[name])
+    keys = {"tls_cert": [room.pair[0], files["second-cert"]],
+            "tls_key": [room.pair[1], files["second-key"]], "tls_ticket_keys": files["tickets"],
+            "tls_client_certificates": "optional", "tls_client_ca": files["ca"],
+            "tls_client_crl": files["crl"]}
+    with room.proxy(**keys) as proxy:
+        for name, file in files.items():
+            shutil.copy(file, file + ".new")
+            os.rename(file + ".new", file)
+            room.report.check(f"{name}: can be read again", " reloaded" in reload(proxy),
+                              proxy.lines[-1])
+
+
+CHECKS = [versions, each_listener, folders, ciphers_and_groups, command_lines, names, tickets,
+          shared_tickets, expiry, what_is_wrong]
 
 
 def main():
