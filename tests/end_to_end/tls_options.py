@@ -340,31 +340,29 @@ def each_listener(room):
 
 
 def folders(room):
-    """Each file in a folder of its own, from which the sandbox must let it be read again."""
-    files = {}
-    for name, text in (("tickets", ticket_lines(1, 2, 3)), ("ca", room.authority.ca),
-                       ("crl", room.authority.revoke(name="none")), ("second-cert", None),
-                       ("second-key", None)):
-        folder = os.path.join(room.folder, f"of-{name}")
-        os.mkdir(folder)
-        files[name] = os.path.join(folder, name)
-        source = text or room.pair["key" in name]
-        if name == "tickets":
-            with open(os.open(files[name], os.O_CREAT | os.O_WRONLY, 0o600), "w",
-                      encoding="ascii") as out:
-                out.write(text)
-        else:
-            shutil.copy(source, files[name])
-    keys = {"tls_cert": [room.pair[0], files["second-cert"]],
-            "tls_key": [room.pair[1], files["second-key"]], "tls_ticket_keys": files["tickets"],
-            "tls_client_certificates": "optional", "tls_client_ca": files["ca"],
-            "tls_client_crl": files["crl"]}
-    with room.proxy(**keys) as proxy:
+    """Each file in a folder of its own, apart from the configuration's, whence the sandbox must let
+    it be read again."""
+    sources = {"second-cert": room.pair[0], "second-key": room.pair[1], "ca": room.authority.ca,
+               "crl": room.authority.revoke(name="none"),
+               "tickets": os.path.join(room.folder, "tickets")}
+    with open(os.open(sources["tickets"], os.O_CREAT | os.O_WRONLY, 0o600), "w",
+              encoding="ascii") as out:
+        out.write(ticket_lines(1, 2, 3))
+    with processes.test_folder() as elsewhere:
+        files = {name: os.path.join(elsewhere, f"of-{name}", name) for name in sources}
         for name, file in files.items():
-            shutil.copy(file, file + ".new")
-            os.rename(file + ".new", file)
-            room.report.check(f"{name}: can be read again", " reloaded" in reload(proxy),
-                              proxy.lines[-1])
+            os.mkdir(os.path.dirname(file))
+            shutil.copy(sources[name], file)
+        keys = {"tls_cert": [room.pair[0], files["second-cert"]],
+                "tls_key": [room.pair[1], files["second-key"]],
+                "tls_ticket_keys": files["tickets"], "tls_client_certificates": "optional",
+                "tls_client_ca": files["ca"], "tls_client_crl": files["crl"]}
+        with room.proxy(**keys) as proxy:
+            for name, file in files.items():
+                shutil.copy(file, file + ".new")
+                os.rename(file + ".new", file)
+                room.report.check(f"{name}: can be read again", " reloaded" in reload(proxy),
+                                  proxy.lines[-1])
 
 
 CHECKS = [versions, each_listener, folders, ciphers_and_groups, command_lines, names, tickets,
