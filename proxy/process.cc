@@ -205,7 +205,8 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) {
     if (service.signers != nullptr) line.Add("signers", service.signers->threads());
     if (service.tls != nullptr) {
       line.Add("certificate", service.tls->certificate().subject)
-          .Add("key", service.tls->certificate().key_type);
+          .Add("key", service.tls->certificate().key_type)
+          .Add("certificates", service.tls->certificates().size());
     }
     LogInfo(line);
   }

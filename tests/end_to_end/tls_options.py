@@ -9,6 +9,7 @@ wrong. The server believes everybody, except where command lines need a real one
 """
 
 import base64
+import glob
 import os
 import re
 import shutil
@@ -39,9 +40,9 @@ class Room:
         with open(self.config, "w", encoding="ascii") as file:
             file.write("".join(f"{key} = {quoted(value)}\n" for key, value in lines.items()))
 
-    def proxy(self, **keys):
+    def proxy(self, prefix=(), **keys):
         self.write(**keys)
-        return Proxy(self.options.proxy, None, config=self.config,
+        return Proxy(self.options.proxy, None, config=self.config, prefix=prefix,
                      io_engine=self.options.io_engine, arguments=["--workers=4"])
 
     def check_config(self):
@@ -276,6 +277,36 @@ def expiry(room):
         room.report.check("and has new metrics", soon[0] in metrics and late[0] not in metrics)
 
 
+def days_pass(room):
+    """Under a clock of the test's own: a warning each day, from the 21st before the end on."""
+    libraries = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+    if not libraries:
+        print("SKIPPED: libfaketime is not installed")
+        return
+    clock = os.path.join(room.folder, "clock")
+
+    def set_clock(days):
+        with open(clock + ".new", "w", encoding="ascii") as file:
+            file.write(f"+{days}d\n")
+        os.rename(clock + ".new", clock)
+    set_clock(0)
+    pair = room.authority.issue("month", last=30)
+    # It looks at the clock when it feeds the watchdog, else every ten minutes.
+    prefix = ["env", f"LD_PRELOAD={libraries[0]}", f"FAKETIME_TIMESTAMP_FILE={clock}",
+              "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "WATCHDOG_USEC=400000",
+              f"NOTIFY_SOCKET={room.folder}/nobody"]
+    with room.proxy(prefix=prefix, tls_cert=pair[0], tls_key=pair[1]) as proxy:
+        found = []
+        for day in (0, 8, 9, 9, 10, 31):
+            start = proxy.mark()
+            set_clock(day)
+            line = proxy.wait_line(" expire", 0.7, start) or ""
+            word = re.search(r"expire[sd](?: soon)?", line)
+            found.append(word.group() if word else "")
+        room.report.equal("22 days before its end, 21, 21 again, 20, and a day after it", found,
+                          ["", "", "expires soon", "", "expires soon", "expired"])
+
+
 def what_is_wrong(room):
     """At the start, by --check_config and by a reload: file, line and key; nothing changes."""
     other = room.authority.issue("other")
@@ -366,7 +397,7 @@ def folders(room):
 
 
 CHECKS = [versions, each_listener, folders, ciphers_and_groups, command_lines, names, tickets,
-          shared_tickets, expiry, what_is_wrong]
+          shared_tickets, expiry, days_pass, what_is_wrong]
 
 
 def main():
