@@ -296,15 +296,16 @@ def days_pass(room):
               "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "WATCHDOG_USEC=400000",
               f"NOTIFY_SOCKET={room.folder}/nobody"]
     with room.proxy(prefix=prefix, tls_cert=pair[0], tls_key=pair[1]) as proxy:
-        found = []
-        for day in (0, 8, 9, 9, 10, 31):
+        if any("ASan runtime" in line for line in proxy.lines):
+            print("SKIPPED: a sanitizer's build bears no LD_PRELOAD")
+            return
+        for day, says in ((8, ""), (9, "expires soon"), (9, ""), (10, "expires soon"),
+                          (31, "expired")):
             start = proxy.mark()
             set_clock(day)
-            line = proxy.wait_line(" expire", 0.7, start) or ""
+            line = proxy.wait_line(" expire", 8 if says else 0.7, start) or ""
             word = re.search(r"expire[sd](?: soon)?", line)
-            found.append(word.group() if word else "")
-        room.report.equal("22 days before its end, 21, 21 again, 20, and a day after it", found,
-                          ["", "", "expires soon", "", "expires soon", "expired"])
+            room.report.equal(f"after {day} days of 30", word.group() if word else "", says)
 
 
 def what_is_wrong(room):
