@@ -1,5 +1,6 @@
 // capability_flags of the connection phase that this proxy reads or changes, spelled as MySQL
-// spells them. Only CLIENT_SSL is ever changed: it describes the hop, all others the two ends.
+// spells them. CLIENT_SSL is changed always, because it describes the hop, all others the two ends;
+// those of compression where a listener must see all commands.
 #ifndef PACKET_CAPABILITIES_H_
 #define PACKET_CAPABILITIES_H_
 
@@ -19,6 +20,8 @@ inline constexpr uint32_t CLIENT_CONNECT_ATTRS = 1u << 20;
 inline constexpr uint32_t CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA = 1u << 21;
 inline constexpr uint32_t CLIENT_ZSTD_COMPRESSION_ALGORITHM = 1u << 26;
 inline constexpr uint32_t MULTI_FACTOR_AUTHENTICATION = 1u << 28;
+
+inline constexpr uint32_t kCompressionFlags = CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM;
 
 }  // namespace sallyport::packet
 

@@ -113,4 +113,17 @@ void SetClientSsl(MutableBytes payload, bool on) {
   byte = static_cast<uint8_t>(on ? byte | kBit : byte & ~kBit);
 }
 
+void ClearCompressionOffer(MutableBytes payload) {
+  Fields fields;
+  SALLYPORT_CHECK(ParseFields(payload, &fields) == Parse::kOk);
+  // CLIENT_COMPRESS is bit 5, in the low word; CLIENT_ZSTD_COMPRESSION_ALGORITHM is bit 26: the
+  // second byte of the high one, which lies behind the low one, a character set and a status.
+  static_assert(kCompressionFlags == (1u << 5 | 1u << 26));
+  constexpr size_t kHighBehindLow = 2 + 1 + 2;
+  uint8_t& low = payload[fields.capability_flags_low_at];
+  uint8_t& high = payload[fields.capability_flags_low_at + kHighBehindLow + 1];
+  low = static_cast<uint8_t>(low & ~CLIENT_COMPRESS);
+  high = static_cast<uint8_t>(high & ~(CLIENT_ZSTD_COMPRESSION_ALGORITHM >> 24));
+}
+
 }  // namespace sallyport::packet

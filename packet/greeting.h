@@ -38,6 +38,9 @@ Parse ParseGreeting(Bytes payload, Greeting* out);
 // REQUIRES: ParseGreeting(payload) returned kOk.
 void SetClientSsl(MutableBytes payload, bool on);
 
+// ClearCompressionOffer clears kCompressionFlags likewise.
+void ClearCompressionOffer(MutableBytes payload);
+
 }  // namespace sallyport::packet
 
 #endif  // PACKET_GREETING_H_

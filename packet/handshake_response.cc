@@ -72,6 +72,13 @@ void ClearClientSsl(MutableBytes payload) {
   payload[1] = static_cast<uint8_t>(payload[1] & ~kBit);
 }
 
+void ClearCompression(MutableBytes payload) {
+  SALLYPORT_CHECK(payload.size() >= kCapabilityFlagsSize);
+  static_assert(kCompressionFlags == (1u << 5 | 1u << 26));
+  payload[0] = static_cast<uint8_t>(payload[0] & ~CLIENT_COMPRESS);
+  payload[3] = static_cast<uint8_t>(payload[3] & ~(CLIENT_ZSTD_COMPRESSION_ALGORITHM >> 24));
+}
+
 size_t ReplaceAuthResponse(Bytes payload, const HandshakeResponse& response, Bytes auth_response,
                            MutableBytes out) {
   return SpliceAuthResponse(payload, response.auth_response_field_begin,

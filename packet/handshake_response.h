@@ -49,6 +49,8 @@ Parse ParseHandshakeResponse(Bytes payload, HandshakeResponse* out);
 
 // ClearClientSsl clears CLIENT_SSL in place. REQUIRES: payload.size() >= 4.
 void ClearClientSsl(MutableBytes payload);
+// ClearCompression clears kCompressionFlags likewise.
+void ClearCompression(MutableBytes payload);
 
 // ReplaceAuthResponse writes to `out` the payload `payload`, parsed as `response`, with another
 // auth_response in the same encoding, and returns the bytes written; 0 when `auth_response` can't

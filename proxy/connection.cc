@@ -138,6 +138,7 @@ void Connection::Count() {
     bench_->stats->tls_handshakes.At(summary.tls.cipher, summary.tls.resumed).Add();
     bench_->stats->tls_handshake_time.Observe(
         DurationUs(Phase::kTlsHandshake, Phase::kHandshakeResponse));
+    if (summary.tls.client_certificate.has_value()) bench_->stats->client_certificates.Add();
   }
 }
 
@@ -294,6 +295,7 @@ void Connection::CountEnd() const {
     stats.logins.At(summary.plugin, OutcomeOf(reason)).Add();
   }
   if (reason == CloseReason::kTlsFailed) stats.tls_handshake_failures.At(summary.detail).Add();
+  if (reason == CloseReason::kUserNotCertified) stats.users_not_certified.Add();
   if (reason == CloseReason::kSecretRefused) stats.secrets_refused.Add();
   if (summary.mediated) stats.passwords_mediated.Add();
   if (summary.throwaway_login) stats.throwaway_logins.Add();
@@ -313,6 +315,9 @@ void Connection::LogEnd() const {
   line.Add("tls", summary.tls_used ? summary.tls.version : "none");
   line.Add("cipher", summary.tls.cipher).Add("group", summary.tls.group);
   line.Add("sni", summary.sni).Add("resumed", summary.tls.resumed);
+  if (summary.tls.client_certificate.has_value()) {  // In a refused handshake: the refused one.
+    line.Add("client_certificate", summary.tls.client_certificate->subject);
+  }
   line.Add("plugin", summary.plugin).Add("mediated", summary.mediated ? "yes" : "no");
   line.Add("login", summary.logged_in ? "ok" : summary.server_error > 0 ? "refused" : "none");
   line.Add("server_errno", summary.server_error);

@@ -8,8 +8,8 @@
 
 #include "proxy/admin/listing.h"
 #include "proxy/config/command_line.h"
+#include "proxy/load_tls.h"
 #include "proxy/process.h"
-#include "proxy/start.h"
 
 namespace sallyport {
 namespace {

@@ -108,7 +108,7 @@ std::vector<ListenerFacts> Overseer::Listeners() const {
     if (i < listen_.size()) facts.addresses = listen_[i];
     facts.tls_mode = TlsModeOf(service);
     if (service.tls != nullptr) {
-      facts.certificate = FactsOf(service.tls->certificate(), service.self_signed);
+      facts.certificate = FactsOf(service.tls->certificate(), service.self_signed != nullptr);
     }
     for (const ServerAddress& server : service.servers) {
       facts.servers.push_back({server.text, server.drained()});

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_join.h"
 #include "proxy/config/reload.h"
+#include "proxy/load_tls.h"
 #include "proxy/log/log.h"
 #include "proxy/systemd.h"
 
@@ -20,6 +21,9 @@ namespace {
 // Signs of life are asked for this often in the manager's interval: one that is late by a half of
 // it still counts.
 constexpr uint32_t kPingsPerWatchdog = 4;
+
+// How often to look whether a day has passed, and with it the time for warnings.
+constexpr uint32_t kExpiryLookMs = 600'000;
 
 // Blocked before any thread starts, so that only NextSignal sees them.
 sigset_t BlockSignals() {
@@ -51,6 +55,15 @@ const char* ToText(TlsMode mode) {
       return "disabled";
   }
   return "";
+}
+
+// "2027-01-31T12:00:00Z"
+std::string UtcText(int64_t seconds) {
+  const time_t time = seconds;
+  tm parts{};
+  char text[32];
+  gmtime_r(&time, &parts);
+  return {text, strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
 std::string Texts(const std::vector<ServerAddress>& servers) {
@@ -120,6 +133,7 @@ bool Process::Start(StartError* error) {
   GiveSigners(config, &signers_, &services);
   GiveDrains(&drains_, &services);
   services_.assign(services.begin(), services.end());
+  NoteExpiries();
   RaiseFileLimit(config, worker_count_);
   if (!StartWorkers(std::move(sockets), error)) return false;
   if (!StartAdmin(addresses, error)) return false;
@@ -140,6 +154,7 @@ bool Process::StartAdmin(const std::vector<BoundAddress>& addresses, StartError*
 
   AdminSource source;
   source.io_engine = engine_;
+  source.expiry = &expiry_watch_;
   for (const auto& worker : workers_) source.workers.push_back(&worker->stats());
   source.list_sessions = [this](uint64_t after, uint32_t count_max) {
     return overseer_->ListSessions(after, count_max);
@@ -193,15 +208,17 @@ bool Process::StartWorkers(std::vector<std::vector<ListenSocket>> sockets, Start
   return true;
 }
 
-void Process::LogListeners(const std::vector<BoundAddress>& addresses) const {
-  const bool self_signed = std::any_of(services_.begin(), services_.end(),
-                                       [](const auto& service) { return service->self_signed; });
+void Process::LogListeners(const std::vector<BoundAddress>& addresses) {
+  const bool self_signed = std::any_of(services_.begin(), services_.end(), [](const auto& service) {
+    return service->self_signed != nullptr;
+  });
   if (self_signed) {
     LogWarning(
         "no tls_cert given: using a self-signed certificate made in memory; clients can't verify "
         "it");
   }
   WarnAboutKeyFiles();
+  WarnAboutExpiries();
   for (const BoundAddress& bound : addresses) {
     const Service& service = *services_[bound.listener];
     Line line("listening on " + bound.address.ToString());
@@ -212,30 +229,51 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) const {
     if (service.signers != nullptr) line.Add("signers", service.signers->threads());
     if (service.tls != nullptr) {
       line.Add("certificate", service.tls->certificate().subject)
-          .Add("key", service.tls->certificate().key_type);
+          .Add("key", service.tls->certificate().key_type)
+          .Add("certificates", service.tls->certificates().size());
     }
     LogInfo(line);
   }
 }
 
 void Process::WarnAboutKeyFiles() const {
+  for (const std::shared_ptr<const Service>& service : services_) {
+    for (const LooseKeyFile& file : service->loose_key_files) {
+      LogWarning(Line("others than its owner may touch the private key's file; chmod 600 it")
+                     .Add("file", file.path)
+                     .Add("mode", file.mode));
+    }
+  }
+}
+
+void Process::NoteExpiries() {
+  std::vector<Expiry> all;
   for (size_t i = 0; i < services_.size(); ++i) {
-    if (services_[i]->key_file_mode.empty()) continue;
-    LogWarning(Line("others than its owner may touch the private key's file; chmod 600 it")
-                   .Add("file", command_line_.config.listeners[i].tls_key)
-                   .Add("mode", services_[i]->key_file_mode));
+    const auto of_one = ExpiriesOf(command_line_.config.listeners[i], *services_[i]);
+    all.insert(all.end(), of_one.begin(), of_one.end());
+  }
+  expiry_watch_.Replace(std::move(all));
+}
+
+void Process::WarnAboutExpiries() {
+  const int64_t now = time(nullptr);
+  for (const Expiry& expiry : expiry_watch_.Due(now)) {
+    Line line(expiry.not_after <= now ? "expired" : "expires soon");
+    line.Add("what", expiry.kind).Add("file", expiry.file).Add("subject", expiry.subject);
+    line.Add("listener", expiry.listener).Add("not_after", UtcText(expiry.not_after));
+    LogWarning(line.Add("days_left", (expiry.not_after - now) / ExpiryWatch::kDaySeconds));
   }
 }
 
 // --- Signals.
 
 int Process::NextSignal() {
-  const timespec patience = Milliseconds(std::max(1u, watchdog_ms_ / kPingsPerWatchdog));
+  const timespec patience = Milliseconds(
+      watchdog_ms_ == 0 ? kExpiryLookMs : std::max(1u, watchdog_ms_ / kPingsPerWatchdog));
   for (;;) {
-    siginfo_t info;
-    const int number = watchdog_ms_ == 0 ? sigwaitinfo(&signals_, &info)
-                                         : sigtimedwait(&signals_, &info, &patience);
+    const int number = sigtimedwait(&signals_, nullptr, &patience);
     LookAfterWatchdog();
+    WarnAboutExpiries();
     if (number > 0) return number;
   }
 }
@@ -309,7 +347,9 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
   }
   wanted.listener_places = std::move(command_line_.listener_places);
   command_line_ = std::move(wanted);
+  NoteExpiries();
   WarnAboutKeyFiles();
+  WarnAboutExpiries();
   SetLogLevel(command_line_.config.log_level);
   RaiseFileLimit(command_line_.config, worker_count_);
   *need_restart = std::move(plan.need_restart);
@@ -322,11 +362,10 @@ bool Process::CheckFiles(const Config& config, const std::vector<bool>& keep,
                          StartError* error) const {
   for (size_t i = 0; i < config.listeners.size(); ++i) {
     const ListenerConfig& listener = config.listeners[i];
-    if (keep[i] || listener.tls_mode == TlsMode::kDisabled) continue;
+    if (keep[i]) continue;
     error->listener = i;
-    if (!CheckReadable(sandbox_, "tls_cert", listener.tls_cert, error) ||
-        !CheckReadable(sandbox_, "tls_key", listener.tls_key, error)) {
-      return false;
+    for (const TlsFile& file : TlsFiles(listener)) {
+      if (!CheckReadable(sandbox_, file.option, file.path, error)) return false;
     }
   }
   return true;

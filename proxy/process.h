@@ -19,6 +19,7 @@
 
 #include "proxy/admin/admin.h"
 #include "proxy/config/command_line.h"
+#include "proxy/expiry.h"
 #include "proxy/overseer.h"
 #include "proxy/signer_pool.h"
 #include "proxy/start.h"
@@ -41,8 +42,10 @@ class Process {
   bool StartLogInSandbox(StartError* error);
   bool StartWorkers(std::vector<std::vector<ListenSocket>> sockets, StartError* error);
   bool StartAdmin(const std::vector<BoundAddress>& addresses, StartError* error);
-  void LogListeners(const std::vector<BoundAddress>& addresses) const;
+  void LogListeners(const std::vector<BoundAddress>& addresses);
   void WarnAboutKeyFiles() const;
+  void NoteExpiries();
+  void WarnAboutExpiries();
   int NextSignal();
   void LookAfterWatchdog();
   void ReopenLog();
@@ -64,6 +67,7 @@ class Process {
   std::vector<OpenCount> counts_;  // The process's, then each listener's. Outlives the workers.
   std::unique_ptr<SignerPool> signers_;  // Null until a key needs them. Outlive the workers.
   Services services_;
+  ExpiryWatch expiry_watch_;  // Outlives admin_.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Overseer> overseer_;  // Null without admin.
   std::unique_ptr<Admin> admin_;

@@ -15,6 +15,7 @@
 #include "proxy/signer_pool.h"
 #include "tls/context.h"
 #include "tls/rsa_password.h"
+#include "tls/self_signed.h"
 
 namespace sallyport {
 
@@ -45,6 +46,12 @@ class alignas(64) OpenCount {
   std::atomic<uint32_t> count_{0};
 };
 
+// A file of keys that others than its owner may touch.
+struct LooseKeyFile {
+  std::string path;
+  std::string mode;  // "0644"
+};
+
 struct Service {
   std::string name;                    // The listener's; may be empty.
   SessionOptions session;              // Points to what is owned below.
@@ -60,8 +67,10 @@ struct Service {
   OpenCount* open = nullptr;  // Of this listener.
 
   std::shared_ptr<const tls::Context> tls;  // Null where TLS is disabled.
-  bool self_signed = false;
-  std::string key_file_mode;  // Where others than its owner may touch the key's file: "0644".
+  // Null where a certificate was given.
+  std::shared_ptr<const tls::CertificatePair> self_signed;
+  bool ticket_keys_shared = false;  // With other machines, by a file.
+  std::vector<LooseKeyFile> loose_key_files;
   std::shared_ptr<const tls::PasswordKey> password_key;  // Null where nobody can need it.
 
   // Makes the signatures that `tls` defers; outlives the workers. Null: workers make them.

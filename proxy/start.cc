@@ -2,22 +2,17 @@
 
 #include <sched.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <thread>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "packet/check.h"
 #include "proxy/config/command_line.h"
-#include "proxy/key_file.h"
+#include "proxy/load_tls.h"
 #include "proxy/log/log.h"
 #include "proxy/sandbox/sandbox.h"
-#include "tls/secret.h"
-#include "tls/self_signed.h"
 
 namespace sallyport {
 namespace {
@@ -25,48 +20,10 @@ namespace {
 // Connections that wait to be accepted, for each worker; the kernel cuts it to net.core.somaxconn.
 constexpr int kBacklog = 4096;
 
-// A self-signed pair lives as long as the process, so its end should not come before that.
-constexpr int kSelfSignedDays = 3650;
-
 // Descriptors beside the two of each connection: rings, listeners, wake-ups, log, admin.
 constexpr rlim_t kFilesBeside = 256;
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
-
-bool Fail(std::string option, std::string what, bool bad_config, StartError* error) {
-  error->option = std::move(option);
-  error->what = std::move(what);
-  error->bad_config = bad_config;
-  return false;
-}
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  if (gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
-}
-
-void Wipe(std::string* text) {
-  tls::Wipe({reinterpret_cast<uint8_t*>(text->data()), text->size()});
-}
-
-bool ReadPair(const ListenerConfig& config, tls::CertificatePair* pair, std::string* key_file_mode,
-              StartError* error) {
-  absl::StatusOr<std::string> certificate = ReadFile(config.tls_cert);
-  if (!certificate.ok()) {
-    return Fail("tls_cert", config.tls_cert + ": " + Message(certificate.status()), true, error);
-  }
-  absl::StatusOr<std::string> key = ReadFile(config.tls_key);
-  if (!key.ok()) {
-    return Fail("tls_key", config.tls_key + ": " + Message(key.status()), true, error);
-  }
-  if (absl::Status status = CheckKeyFile(config.tls_key, key_file_mode); !status.ok()) {
-    Wipe(&*key);
-    return Fail("tls_key", config.tls_key + ": " + Message(status), true, error);
-  }
-  *pair = {*std::move(certificate), *std::move(key)};
-  return true;
-}
 
 // A client on plaintext in front of a unix socket is the one that needs the key.
 bool MakePasswordKey(const ListenerConfig& config, const Service* before, Service* out,
@@ -134,41 +91,6 @@ bool FillService(const Config& whole, size_t listener, const Service* before, Se
 }
 
 }  // namespace
-
-bool LoadTls(const Config& whole, size_t listener, const Service* before, Service* out,
-             StartError* error) {
-  const ListenerConfig& config = whole.listeners[listener];
-  if (config.tls_mode == TlsMode::kDisabled) return true;
-  const int64_t now = time(nullptr);
-  tls::CertificatePair pair;
-  out->self_signed = config.tls_cert.empty();
-  if (out->self_signed && before != nullptr && before->self_signed) {
-    out->tls = before->tls;
-    return true;
-  }
-  if (out->self_signed) {
-    absl::StatusOr<tls::CertificatePair> made =
-        tls::MakeSelfSigned({HostName(), "localhost", "127.0.0.1", "::1"}, now, kSelfSignedDays);
-    if (!made.ok()) return Fail("tls_cert", Message(made.status()), false, error);
-    pair = *std::move(made);
-  } else if (!ReadPair(config, &pair, &out->key_file_mode, error)) {
-    return false;
-  }
-  absl::StatusOr<std::unique_ptr<tls::Context>> context =
-      tls::Context::Create({.certificate_pem = pair.certificate_pem,
-                            .private_key_pem = pair.private_key_pem,
-                            .now = now,
-                            .defer_signatures = whole.signers >= 0});
-  Wipe(&pair.private_key_pem);
-  if (!context.ok()) {
-    return Fail(
-        "tls_cert",
-        absl::StrCat(config.tls_cert, " with ", config.tls_key, ": ") + Message(context.status()),
-        true, error);
-  }
-  out->tls = *std::move(context);
-  return true;
-}
 
 bool MakeServices(const Config& config, std::span<OpenCount> counts, const Services& before,
                   const std::vector<bool>& keep, NewServices* out, StartError* error) {
@@ -284,7 +206,7 @@ bool EnterSandboxFor(const Config& config, const std::string& config_file, Sandb
   if (!wanted) return true;
   std::vector<std::string> files = {config_file};
   for (const ListenerConfig& listener : config.listeners) {
-    files.insert(files.end(), {listener.tls_cert, listener.tls_key});
+    for (const TlsFile& file : TlsFiles(listener)) files.push_back(file.path);
   }
   out->readable = ReadableFolders(files);
   std::vector<std::string> writable;

@@ -10,29 +10,15 @@
 #include <string>
 #include <vector>
 
-#include "proxy/config/command_line.h"
 #include "proxy/config/config.h"
 #include "proxy/ring/ring.h"
 #include "proxy/server_drains.h"
 #include "proxy/service.h"
 #include "proxy/signer_pool.h"
+#include "proxy/start_error.h"
 #include "proxy/worker.h"
 
 namespace sallyport {
-
-// A failure, with the option that it belongs to.
-struct StartError {
-  std::string option;
-  std::string what;
-  bool bad_config = false;  // The configuration is wrong, not the machine: another exit code.
-  size_t listener = CommandLine::kNoListener;  // Whose option.
-};
-
-// LoadTls reads certificate and key, or makes a self-signed pair in memory, and checks them.
-// `before`: the snapshot to replace, or null; what is made in memory is kept.
-// REQUIRES: listener < config.listeners.size().
-bool LoadTls(const Config& config, size_t listener, const Service* before, Service* out,
-             StartError* error);
 
 // Snapshots that are still in the making.
 using NewServices = std::vector<std::shared_ptr<Service>>;

@@ -79,6 +79,10 @@ using ReceiveHistogram = Histogram<8, 18>;
     "Connections to a server that could not be made")                                       \
   X(counter, throwaway_logins, "sallyport_throwaway_logins_total",                          \
     "Servers' handshakes finished in place of a client that left early")                    \
+  X(counter, client_certificates, "sallyport_client_certificates_total",                    \
+    "TLS handshakes finished in which the client had a certificate")                        \
+  X(counter, users_not_certified, "sallyport_users_not_certified_total",                    \
+    "Log-ins refused because the client's certificate was for another user")                \
   X(counter, signatures_by_pool, "sallyport_signatures_by_pool_total",                      \
     "RSA signatures of TLS handshakes made by the signer threads")                          \
   X(counter, signatures_queue_full, "sallyport_signatures_queue_full_total",                \

@@ -38,6 +38,13 @@ absl::Status Invalid(const std::string& message) { return absl::InvalidArgumentE
 
 std::string NameOf(const X509_NAME* name) { return NameText(name, NameOrder::kCertificates); }
 
+// KeepFirst keeps in `*first` the earliest of the times it is called with; 0 is none.
+void KeepFirst(int64_t time, int64_t* first) {
+  if (time != 0 && (*first == 0 || time < *first)) {
+    *first = time;
+  }
+}
+
 // AnchorNeedsNoList lets pass that there is no revocation list for the certificate at the chain's
 // end: it is trusted because the operator said so, and nobody else's word is asked.
 int AnchorNeedsNoList(int ok, X509_STORE_CTX* store_ctx) {
@@ -134,6 +141,10 @@ absl::Status ClientAuth::ReadAuthorities(std::string_view pem) {
       return Invalid(absl::StrCat("CA certificate ", authorities_.size() + 1,
                                   " can't be read: ", TakeLibraryError()));
     }
+    int64_t not_after = 0;
+    if (ToUnixSeconds(X509_get0_notAfter(x509.get()), &not_after)) {
+      KeepFirst(not_after, &authorities_not_after_);
+    }
     authorities_.push_back(std::move(x509));
   }
   return authorities_.empty() ? Invalid("no CA certificate in the PEM") : absl::OkStatus();
@@ -188,6 +199,7 @@ absl::Status ClientAuth::AddRevocations(X509_CRL* crl, size_t number, int64_t no
   if (next != nullptr && ToUnixSeconds(next, &to) && now > to) {
     return Invalid(absl::StrCat(name, " ran out on ", FormatUtc(to)));
   }
+  KeepFirst(to, &revocations_not_after_);
   return X509_STORE_add_crl(store_.get(), crl)
              ? absl::OkStatus()
              : Invalid(absl::StrCat(name, " can't be used: ", TakeLibraryError()));

@@ -48,6 +48,11 @@ class ClientAuth {
   // verified; under other options it would have to be verified anew.
   const std::string& digest() const { return digest_; }
 
+  // When the first of the CA certificates expires, and the first of the revocation lists runs out:
+  // from then on clients that need it are refused. Unix seconds; 0: none does.
+  int64_t authorities_not_after() const { return authorities_not_after_; }
+  int64_t revocations_not_after() const { return revocations_not_after_; }
+
  private:
   friend struct ClientAuthCallback;  // The library's way to here.
   friend void AskForCertificates(std::shared_ptr<const ClientAuth>, SSL_CTX*);
@@ -59,6 +64,8 @@ class ClientAuth {
 
   ClientCertificates mode_ = ClientCertificates::kOff;
   int depth_ = 0;
+  int64_t authorities_not_after_ = 0;
+  int64_t revocations_not_after_ = 0;
   bssl::UniquePtr<X509_STORE> store_;
   std::vector<bssl::UniquePtr<X509>> authorities_;
   std::string digest_;

@@ -49,6 +49,17 @@ ClientCertificate ReadClientCertificate(const X509* x509) {
   return certificate;
 }
 
+namespace {
+
+// REQUIRES: a rule about alternative names.
+AlternativeName::Type TypeOf(UserRule rule) {
+  return rule == UserRule::kDns     ? AlternativeName::Type::kDns
+         : rule == UserRule::kEmail ? AlternativeName::Type::kEmail
+                                    : AlternativeName::Type::kUri;
+}
+
+}  // namespace
+
 bool ClientCertificateAllows(const ClientCertificate* certificate, UserRule rule,
                              std::string_view user) {
   switch (rule) {
@@ -56,12 +67,34 @@ bool ClientCertificateAllows(const ClientCertificate* certificate, UserRule rule
       return true;
     case UserRule::kCommonName:
       return certificate != nullptr && !user.empty() && certificate->common_name == user;
-    case UserRule::kAlternativeName:
+    case UserRule::kDns:
+    case UserRule::kEmail:
+    case UserRule::kUri:
       return certificate != nullptr && !user.empty() &&
              std::any_of(certificate->names.begin(), certificate->names.end(),
-                         [&](const AlternativeName& name) { return name.value == user; });
+                         [&](const AlternativeName& name) {
+                           return name.type == TypeOf(rule) && name.value == user;
+                         });
   }
   return false;
+}
+
+std::string WhyRefused(const ClientCertificate* certificate, UserRule rule) {
+  if (certificate == nullptr) return "no client certificate was sent";
+  if (rule == UserRule::kCommonName) {
+    return certificate->common_name.empty()
+               ? "the client certificate has no CN that could be one"
+               : "the client certificate's CN is '" + certificate->common_name + "'";
+  }
+  const char* const kind = rule == UserRule::kDns     ? "DNS name"
+                           : rule == UserRule::kEmail ? "e-mail address"
+                                                      : "URI";
+  std::string names;
+  for (const AlternativeName& name : certificate->names) {
+    if (name.type == TypeOf(rule)) names += (names.empty() ? "'" : ", '") + name.value + "'";
+  }
+  return names.empty() ? std::string("the client certificate has no ") + kind
+                       : std::string("the client certificate's ") + kind + " is " + names;
 }
 
 }  // namespace sallyport::tls

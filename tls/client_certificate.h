@@ -37,9 +37,13 @@ ClientCertificate ReadClientCertificate(const X509* x509);
 
 // What ties a certificate to the user name of a log-in.
 enum class UserRule {
-  kNone,             // Nothing: any certificate, and none, will do.
-  kCommonName,       // The CN is the user name.
-  kAlternativeName,  // A DNS name, URI or e-mail address is the user name.
+  kNone,        // Nothing: any certificate, and none, will do.
+  kCommonName,  // The CN is the user name.
+  // One of subjectAltName's entries of that kind is. Each kind for itself, since a CA may vouch for
+  // one and let clients write what they like into another.
+  kDns,
+  kEmail,
+  kUri,
 };
 
 // ClientCertificateAllows says whether the holder of `certificate` (null: none was sent) may log in
@@ -47,6 +51,10 @@ enum class UserRule {
 // above is ever equal, nor is an empty name.
 bool ClientCertificateAllows(const ClientCertificate* certificate, UserRule rule,
                              std::string_view user);
+
+// WhyRefused says so in a few words for client and operator: "its CN is \"ann\"", "it has no CN",
+// "there is none". REQUIRES: !ClientCertificateAllows(certificate, rule, user).
+std::string WhyRefused(const ClientCertificate* certificate, UserRule rule);
 
 }  // namespace sallyport::tls
 

@@ -141,6 +141,11 @@ absl::StatusOr<std::vector<Certificate>> ReadCertificates(const ContextOptions& 
 
 }  // namespace
 
+absl::Status CheckPair(const PemPair& pair, int64_t now) {
+  LibraryErrors errors;
+  return ReadCertificate(pair, now).status();
+}
+
 Context::Context() = default;
 Context::~Context() = default;
 
@@ -164,6 +169,7 @@ absl::StatusOr<std::unique_ptr<Context>> Context::Create(const ContextOptions& o
   }
   std::unique_ptr<Context> context(new Context);
   context->ticket_keys_ = shared.ticket_keys;
+  context->client_auth_ = shared.client_auth;
   std::shared_ptr<CertificateSet> set = std::make_shared<CertificateSet>();
   bool ecdsa = false;
   bool rsa = false;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tls/certificate_info.h"
 #include "tls/client_auth.h"
@@ -21,6 +22,9 @@ struct PemPair {
   std::string_view certificate_pem;  // The whole chain, leaf first.
   std::string_view private_key_pem;
 };
+
+// CheckPair says what Context::Create would of this pair alone, without "pair 2: ".
+absl::Status CheckPair(const PemPair& pair, int64_t now);
 
 struct ContextOptions {
   std::string_view certificate_pem;  // The whole chain, leaf first.
@@ -75,6 +79,8 @@ class Context {
   const CertificateInfo& certificate() const { return certificates_[0]; }
   const std::vector<CertificateInfo>& certificates() const { return certificates_; }
   const std::shared_ptr<const TicketKeys>& ticket_keys() const { return ticket_keys_; }
+  // client_auth: null where clients aren't asked.
+  const std::shared_ptr<const ClientAuth>& client_auth() const { return client_auth_; }
   // defers_signatures: for one of the certificates at least.
   bool defers_signatures() const { return defers_signatures_; }
   SSL_CTX* ssl_ctx() const { return ssl_ctx_.get(); }  // For Engine only.
@@ -85,6 +91,7 @@ class Context {
   bssl::UniquePtr<SSL_CTX> ssl_ctx_;
   std::vector<CertificateInfo> certificates_;
   std::shared_ptr<const TicketKeys> ticket_keys_;
+  std::shared_ptr<const ClientAuth> client_auth_;
   bool defers_signatures_ = false;
 };
 

@@ -174,6 +174,15 @@ absl::Status ApplySettings(const Settings& settings, SSL_CTX* ctx) {
   return absl::OkStatus();
 }
 
+absl::Status CheckSettings(const Settings& settings) {
+  LibraryErrors errors;
+  const bssl::UniquePtr<SSL_CTX> ctx(SSL_CTX_new(TLS_with_buffers_method()));
+  if (ctx == nullptr) {
+    return absl::InternalError(absl::StrCat("TLS can't be set up: ", TakeLibraryError()));
+  }
+  return ApplySettings(settings, ctx.get());
+}
+
 absl::Status CheckCiphersFit(const SSL_CTX* ctx, bool ecdsa, bool rsa) {
   if (SSL_CTX_get_min_proto_version(ctx) > TLS1_2_VERSION) {
     return absl::OkStatus();

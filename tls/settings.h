@@ -31,6 +31,9 @@ struct Settings {
 // the same twice, or the versions are the wrong way round.
 absl::Status ApplySettings(const Settings& settings, SSL_CTX* ctx);
 
+// CheckSettings says what ApplySettings would.
+absl::Status CheckSettings(const Settings& settings);
+
 // CheckCiphersFit is kInvalidArgument where TLS 1.2 is allowed, and none of `ctx`'s ciphers for it
 // goes with a key that signs with ECDSA or Ed25519 (`ecdsa`), nor with an RSA key (`rsa`).
 absl::Status CheckCiphersFit(const SSL_CTX* ctx, bool ecdsa, bool rsa);

@@ -67,7 +67,7 @@ absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address, Ad
 Admin::Admin(AdminSource source)
     : source_(std::move(source)),
       start_time_(UnixNow()),
-      metrics_(source_.workers, start_time_, source_.io_engine) {}
+      metrics_(source_.workers, start_time_, source_.io_engine, source_.expiry) {}
 
 Admin::~Admin() { Stop(); }
 

@@ -15,6 +15,7 @@
 #include "proxy/admin/http_server.h"
 #include "proxy/admin/json.h"
 #include "proxy/admin/metrics.h"
+#include "proxy/expiry.h"
 #include "proxy/inspect.h"
 #include "proxy/stats.h"
 
@@ -22,8 +23,9 @@ namespace sallyport {
 
 // What Admin tells of. All of it must live until Stop has returned.
 struct AdminSource {
-  std::vector<const Stats*> workers;  // Read while their owners count.
-  std::string io_engine;              // The rings' name.
+  std::vector<const Stats*> workers;    // Read while their owners count.
+  std::string io_engine;                // The rings' name.
+  const ExpiryWatch* expiry = nullptr;  // Null: no certificate is told of.
   // As Overseer has them; they run on Admin's thread.
   std::function<SessionList(uint64_t after, uint32_t count_max)> list_sessions;
   std::function<CloseOutcome(uint64_t id)> close_session;

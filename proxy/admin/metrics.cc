@@ -68,6 +68,24 @@ MetricFamily BuildInfo(const std::string& io_engine) {
   return family;
 }
 
+MetricFamily CertificateEnds(const ExpiryWatch& expiry) {
+  MetricFamily family = {"sallyport_certificate_not_after_seconds",
+                         "When a certificate (the first of its chain), the clients' CAs or their "
+                         "revocation lists expire, in Unix seconds",
+                         MetricType::Gauge,
+                         {}};
+  for (const Expiry& each : expiry.expiries()) {
+    ClientMetric metric;
+    metric.gauge.value = double(each.not_after);
+    metric.label = {{"listener", each.listener},
+                    {"kind", each.kind},
+                    {"file", each.file},
+                    {"subject", each.subject}};
+    family.metric.push_back(std::move(metric));
+  }
+  return family;
+}
+
 }  // namespace
 
 std::vector<MetricFamily> Metrics::Collect() const {
@@ -94,6 +112,7 @@ std::vector<MetricFamily> Metrics::Collect() const {
   families.push_back(MakeFamily_counter("sallyport_log_lines_dropped_total",
                                         "Log lines that came faster than they could be written",
                                         double(LogLinesDropped())));
+  if (expiry_ != nullptr) families.push_back(CertificateEnds(*expiry_));
   families.push_back(BuildInfo(io_engine_));
   families.push_back(MakeFamily_gauge("process_start_time_seconds",
                                       "Start time of the process since unix epoch in seconds.",

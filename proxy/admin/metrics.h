@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/expiry.h"
 #include "proxy/stats.h"
 
 namespace sallyport {
@@ -14,9 +15,14 @@ namespace sallyport {
 // Sums the workers' Stats when asked; nothing is counted twice and nothing is kept here.
 class Metrics : public prometheus::Collectable {
  public:
-  // `workers` must outlive it. start_time: Unix seconds. io_engine: the rings' name.
-  Metrics(std::vector<const Stats*> workers, double start_time, std::string io_engine = {})
-      : workers_(std::move(workers)), start_time_(start_time), io_engine_(std::move(io_engine)) {}
+  // `workers` and `expiry` must outlive it. start_time: Unix seconds. io_engine: the rings' name.
+  // expiry: null for none.
+  Metrics(std::vector<const Stats*> workers, double start_time, std::string io_engine = {},
+          const ExpiryWatch* expiry = nullptr)
+      : workers_(std::move(workers)),
+        start_time_(start_time),
+        io_engine_(std::move(io_engine)),
+        expiry_(expiry) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
@@ -27,6 +33,7 @@ class Metrics : public prometheus::Collectable {
   const std::vector<const Stats*> workers_;
   const double start_time_;
   const std::string io_engine_;
+  const ExpiryWatch* const expiry_;
 };
 
 }  // namespace sallyport

@@ -6,8 +6,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -46,10 +46,14 @@ CommandLine Refuse(std::string error) {
 // sources before it gave.
 absl::Status Apply(const std::vector<Assignment>& assignments, const OptionTarget& to,
                    CommandLine::Places* places) {
-  std::set<const Option*> begun;
+  std::map<const Option*, size_t> counts;  // Of what a list was given.
   for (const Assignment& assignment : assignments) {
     const Option& option = *assignment.option;
-    if (option.is_list() && begun.insert(&option).second) ClearOption(option, to);
+    if (option.is_list()) {
+      const size_t number = counts[&option]++;
+      if (number == 0) ClearOption(option, to);
+      places->insert_or_assign(ItemName(option.name, number), assignment.place);
+    }
     places->insert_or_assign(std::string(option.name), assignment.place);
     absl::Status status = SetOption(option, assignment.text, to);
     if (!status.ok()) return absl::InvalidArgumentError(assignment.place + ": " + Message(status));
@@ -104,6 +108,20 @@ absl::Status ApplyFlags(const std::vector<Assignment>& assignments, CommandLine*
   return absl::OkStatus();
 }
 
+// A CA that is named, and nobody said that clients are asked for certificates: a demand that no
+// client is held to is the worst kind of slip. Who says off means it.
+std::optional<Contradiction> FindUnasked(const CommandLine& result) {
+  for (size_t i = 0; i < result.config.listeners.size(); ++i) {
+    const ListenerConfig& listener = result.config.listeners[i];
+    if (result.listener_places[i].places.contains("tls_client_certificates")) continue;
+    for (const auto& [option, file] : {std::pair("tls_client_ca", &listener.tls_client_ca),
+                                       std::pair("tls_client_crl", &listener.tls_client_crl)}) {
+      if (!file->empty()) return {{option, "needs tls_client_certificates as well", i}};
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
@@ -129,6 +147,10 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   if (size == contents.size()) return absl::OutOfRangeError("is too long (over 1 MiB), or growing");
   contents.resize(size);
   return contents;
+}
+
+std::string ItemName(std::string_view option, size_t number) {
+  return std::string(option) + "[" + std::to_string(number) + "]";
 }
 
 std::string CommandLine::PlaceOf(std::string_view option, size_t listener) const {
@@ -157,7 +179,9 @@ CommandLine ParseCommandLine(int argc, const char* const* argv, const FileReader
   if (flags->config_file.has_value()) status = ApplyFile(*flags->config_file, read_file, &result);
   if (status.ok()) status = ApplyFlags(flags->assignments, &result);
   if (!status.ok()) return Refuse("sallyport: " + Message(status) + "\n");
-  if (const auto found = FindContradiction(result.config); found.has_value()) {
+  std::optional<Contradiction> found = FindContradiction(result.config);
+  if (!found.has_value()) found = FindUnasked(result);
+  if (found.has_value()) {
     return Refuse(result.Complaint(found->option, found->what, found->listener));
   }
 

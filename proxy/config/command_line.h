@@ -24,6 +24,9 @@ inline constexpr int kExitBadConfig = 2;
 // directory"). Files over 1 MiB are refused: a configuration or a certificate is never that long.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
+// ItemName is how Complaint is told which item of a list is meant, from 0 on: "tls_cert[1]".
+std::string ItemName(std::string_view option, size_t number);
+
 using FileReader = std::function<absl::StatusOr<std::string>(const std::string& path)>;
 
 // What the command line asks for.

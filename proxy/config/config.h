@@ -14,6 +14,13 @@ namespace sallyport {
 // is not offered.
 enum class TlsMode { kPreferred, kRequired, kDisabled };
 
+// What clients are asked for in a TLS handshake. kOptional: a certificate that is sent must be
+// good.
+enum class TlsClientCertificates { kOff, kOptional, kRequired };
+
+// Which field of his certificate has to be the user name that a client logs in with.
+enum class TlsClientUser { kOff, kCommonName, kDns, kEmail, kUri };
+
 enum class IoEngine { kAuto, kIoUring, kEpoll };
 
 // kAuto: entered where the kernel has it. kOn: no start without.
@@ -31,8 +38,24 @@ struct ListenerConfig {
   std::vector<std::string> server = {"127.0.0.1:3306"};
 
   TlsMode tls_mode = TlsMode::kPreferred;
-  std::string tls_cert;  // Both empty: a self-signed pair, made in memory.
-  std::string tls_key;
+  // The key of each certificate has the same place. Clients choose by SNI; the first is for all
+  // others. Both empty: a self-signed pair, made in memory.
+  std::vector<std::string> tls_cert;
+  std::vector<std::string> tls_key;
+
+  // All clients of this decade speak 1.2; 1.0 and 1.1 are forbidden by RFC 8996.
+  std::string tls_version_min = "1.2";
+  std::string tls_version_max = "1.3";
+  std::string tls_ciphers;  // Names between ':', as tls/settings.h says. Empty: its default.
+  std::string tls_groups;   // Likewise.
+
+  TlsClientCertificates tls_client_certificates = TlsClientCertificates::kOff;
+  std::string tls_client_ca;
+  std::string tls_client_crl;
+  uint32_t tls_client_depth = 4;  // Real chains have one or two CAs below the root.
+  TlsClientUser tls_client_user = TlsClientUser::kOff;
+
+  std::string tls_ticket_keys;  // Empty: keys in memory, a new one each day.
 
   bool allow_cleartext_password = false;
 

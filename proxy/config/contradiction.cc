@@ -12,11 +12,37 @@ Endpoint Parsed(std::string_view address) {
 }
 
 std::optional<Contradiction> FindHalfPair(const ListenerConfig& config, size_t listener) {
-  if (!config.tls_cert.empty() && config.tls_key.empty()) {
-    return {{"tls_cert", "needs tls_key as well", listener}};
+  const size_t certificates = config.tls_cert.size(), keys = config.tls_key.size();
+  if (certificates == keys) return std::nullopt;
+  if (keys == 0) return {{"tls_cert", "needs tls_key as well", listener}};
+  if (certificates == 0) return {{"tls_key", "needs tls_cert as well", listener}};
+  return {{"tls_key",
+           "has " + std::to_string(keys) + " of the " + std::to_string(certificates) +
+               " keys for tls_cert: each certificate needs its own",
+           listener}};
+}
+
+// Demands that could not be met, or that whoever likes could get around.
+std::optional<Contradiction> FindVainDemand(const ListenerConfig& config, size_t listener) {
+  using Certificates = TlsClientCertificates;
+  if (config.tls_version_min > config.tls_version_max) {
+    return {{"tls_version_min", "is above tls_version_max", listener}};
   }
-  if (!config.tls_key.empty() && config.tls_cert.empty()) {
-    return {{"tls_key", "needs tls_cert as well", listener}};
+  if (config.tls_client_certificates == Certificates::kOff) {
+    if (config.tls_client_user == TlsClientUser::kOff) return std::nullopt;
+    return {{"tls_client_user", "needs tls_client_certificates optional or required", listener}};
+  }
+  if (config.tls_client_ca.empty()) {
+    return {{"tls_client_certificates", "needs tls_client_ca as well", listener}};
+  }
+  if (config.tls_mode == TlsMode::kDisabled) {
+    return {{"tls_client_certificates", "needs TLS, and tls_mode is disabled", listener}};
+  }
+  if (config.tls_client_certificates == Certificates::kRequired &&
+      config.tls_mode != TlsMode::kRequired) {
+    return {{"tls_client_certificates",
+             "required needs tls_mode required: who asks for no TLS would need no certificate",
+             listener}};
   }
   return std::nullopt;
 }
@@ -58,6 +84,7 @@ std::optional<Contradiction> FindContradiction(const Config& config) {
   for (size_t i = 0; i < config.listeners.size(); ++i) {
     const ListenerConfig& listener = config.listeners[i];
     if (auto found = FindHalfPair(listener, i); found.has_value()) return found;
+    if (auto found = FindVainDemand(listener, i); found.has_value()) return found;
     for (size_t k = 0; k < i && !listener.name.empty(); ++k) {
       if (listener.name == config.listeners[k].name) {
         return {{"name", Quoted(listener.name) + " is another listener's too", i}};

@@ -17,6 +17,9 @@ using enum OptionKind;
 
 // In the order of the enums: a choice is stored as its place.
 constexpr std::string_view kTlsModes[] = {"preferred", "required", "disabled"};
+constexpr std::string_view kTlsVersions[] = {"1.2", "1.3"};
+constexpr std::string_view kClientCertificates[] = {"off", "optional", "required"};
+constexpr std::string_view kClientUsers[] = {"off", "cn", "san_dns", "san_email", "san_uri"};
 constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
 constexpr std::string_view kCongestionControls[] = {"auto", "system", "cubic",
                                                     "reno", "dctcp",  "bbr"};
@@ -49,11 +52,50 @@ constexpr Option kOptions[] = {
      "disabled: TLS is not offered.",
      kChoice, &ListenerConfig::tls_mode, 0, 0, kTlsModes},
     {"tls_cert", "FILE",
-     "The certificate and its whole chain, leaf first, in PEM. Without tls_cert and tls_key a "
-     "self-signed pair is made in memory.",
-     kPath, &ListenerConfig::tls_cert},
-    {"tls_key", "FILE", "The certificate's private key in PEM, not encrypted.", kPath,
-     &ListenerConfig::tls_key},
+     "The certificate and its whole chain, leaf first, in PEM. Of several, each a file, a client "
+     "gets the one for the name that it asks for (SNI), exact or *.example.com; for any other name "
+     "the first. Without tls_cert and tls_key a self-signed pair is made in memory.",
+     kPaths, &ListenerConfig::tls_cert},
+    {"tls_key", "FILE",
+     "The certificate's private key in PEM, not encrypted. Of several certificates: in the same "
+     "order.",
+     kPaths, &ListenerConfig::tls_key},
+    {"tls_version_min", "VERSION", "The lowest version of TLS that is served: 1.2 or 1.3.", kChoice,
+     &ListenerConfig::tls_version_min, 0, 0, kTlsVersions},
+    {"tls_version_max", "VERSION", "The highest version of TLS that is served: 1.2 or 1.3.",
+     kChoice, &ListenerConfig::tls_version_max, 0, 0, kTlsVersions},
+    {"tls_ciphers", "NAME:...",
+     "The ciphers of TLS 1.2 in order, by OpenSSL's names or the standard's; empty is "
+     "AES-128-GCM, ChaCha20-Poly1305, AES-256-GCM. Those of TLS 1.3 are fixed.",
+     kText, &ListenerConfig::tls_ciphers},
+    {"tls_groups", "NAME:...",
+     "The groups of the key exchange in order; empty is X25519MLKEM768 (where the library has it), "
+     "X25519, P-256, P-384.",
+     kText, &ListenerConfig::tls_groups},
+    {"tls_client_certificates", "MODE",
+     "off: clients are not asked for a certificate. optional: one that is sent must be good. "
+     "required: all must have one (tls_mode must be required too).",
+     kChoice, &ListenerConfig::tls_client_certificates, 0, 0, kClientCertificates},
+    {"tls_client_ca", "FILE",
+     "The CAs whose clients' certificates are good, in PEM: roots, or CAs below them.", kPath,
+     &ListenerConfig::tls_client_ca},
+    {"tls_client_crl", "FILE",
+     "Lists of revoked certificates in PEM. With it every CA of a client's chain needs a list that "
+     "has not run out.",
+     kPath, &ListenerConfig::tls_client_crl},
+    {"tls_client_depth", "COUNT",
+     "CAs between a client's certificate and the one in tls_client_ca, at most.", kCount,
+     &ListenerConfig::tls_client_depth, 0, 16},
+    {"tls_client_user", "FIELD",
+     "Which field of its certificate has to be the user name that a client logs in with: cn, "
+     "san_dns, san_email, san_uri (one of its alternative names of that kind). off: none. Such "
+     "clients get no compression, behind which a change of user would go unseen.",
+     kChoice, &ListenerConfig::tls_client_user, 0, 0, kClientUsers},
+    {"tls_ticket_keys", "FILE",
+     "The keys of TLS tickets, so that clients resume on any machine that has the same file: lines "
+     "of base64 with 80 or 48 bytes each, at least three, as HAProxy has them; the one before the "
+     "last encrypts. Empty: keys in memory, a new one each day.",
+     kPath, &ListenerConfig::tls_ticket_keys},
     {"io_engine", "ENGINE", "auto takes io_uring where the kernel lets it, else epoll.", kChoice,
      &Config::io_engine, 0, 0, kIoEngines},
     {"workers", "COUNT", "Threads that serve connections; 0 is one a CPU.", kCount,
@@ -280,7 +322,9 @@ bool Option::is_listener_key() const {
       field);
 }
 
-bool Option::is_list() const { return kind == kListenAddresses || kind == kServerAddresses; }
+bool Option::is_list() const {
+  return kind == kListenAddresses || kind == kServerAddresses || kind == kPaths;
+}
 
 // What belongs to the process was set up once; what belongs to a listener is in a snapshot that
 // each connection begins with.
@@ -323,8 +367,12 @@ absl::Status SetOption(const Option& option, std::string_view text, const Option
       return SetParsed(option, ParseCount(text, option.min, option.max), to);
     case kSeconds:
       return SetParsed(option, ParseSeconds(text, option.min, option.max), to);
+    case kText:
     case kPath:
       return SetText(option, text, CheckPath(text), to);
+    case kPaths:
+      if (!text.empty()) ForEachList(option, to, [&](auto* list) { list->emplace_back(text); });
+      return CheckPath(text);
     case kChoice:
       return SetChoice(option, text, to);
     case kListenAddresses:
@@ -360,6 +408,7 @@ std::string OptionText(const Option& option, const OptionSource& from) {
 std::string OptionToml(const Option& option, const OptionSource& from) {
   const std::vector<std::string> items = Items(option, from);
   if (option.kind == kBool || option.kind == kCount || option.kind == kSeconds) return items[0];
+  if (option.kind == kPaths && items.size() < 2) return TomlString(items.empty() ? "" : items[0]);
   if (!option.is_list()) return TomlString(items[0]);
   std::string text;
   for (const std::string& item : items) text += (text.empty() ? "[" : ", ") + TomlString(item);

@@ -21,7 +21,9 @@ enum class OptionKind {
   kBool,
   kCount,    // Whole numbers in min..max.
   kSeconds,  // Given in seconds, fractions allowed; kept, and limited by min..max, in milliseconds.
+  kText,     // Words of a library's own, which it will check.
   kPath,
+  kPaths,   // A list; empty is none.
   kChoice,  // One of `choices`; an enum's values are their places in it.
   kListenAddresses,
   kServerAddresses,
@@ -50,7 +52,8 @@ struct Option {
                    std::string Config::*, std::vector<std::string> Config::*, IoEngine Config::*,
                    SandboxMode Config::*, LogFormat Config::*, bool ListenerConfig::*,
                    int ListenerConfig::*, uint32_t ListenerConfig::*, std::string ListenerConfig::*,
-                   std::vector<std::string> ListenerConfig::*, TlsMode ListenerConfig::*, Both>;
+                   std::vector<std::string> ListenerConfig::*, TlsMode ListenerConfig::*,
+                   TlsClientCertificates ListenerConfig::*, TlsClientUser ListenerConfig::*, Both>;
 
   std::string_view name;  // With '_'; '-' is the same in flags and keys.
   std::string_view value_name;
@@ -84,7 +87,8 @@ std::string_view NearestOption(std::string_view name, OptionPlace place);
 inline constexpr std::string_view kListenerTable = "listener";
 
 // SetOption reads `text` into the option's field, in each part that has it and is given. A list
-// takes what is between commas, one by one, behind what it holds. kInvalidArgument: what is wrong
+// takes what is between commas (of paths: all of it, or of an empty text nothing), one by one,
+// behind what it holds. kInvalidArgument: what is wrong
 // with the text; the field may have changed. REQUIRES: option.is_key().
 absl::Status SetOption(const Option& option, std::string_view text, const OptionTarget& to);
 

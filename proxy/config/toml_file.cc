@@ -67,8 +67,11 @@ const char* WantedType(OptionKind kind) {
     case OptionKind::kListenAddresses:
     case OptionKind::kServerAddresses:
       return "an address in quotes, or an array of them, is wanted here";
+    case OptionKind::kPaths:
+      return "a path in quotes, or an array of them, is wanted here";
     case OptionKind::kCommand:
     case OptionKind::kConfigFile:
+    case OptionKind::kText:
     case OptionKind::kPath:
     case OptionKind::kChoice:
     case OptionKind::kAdminAddress:
@@ -112,7 +115,9 @@ absl::Status ReadEntry(const Entry& entry, const Option& option, std::string_vie
 
   const toml::array* array = entry.node->as_array();
   if (array == nullptr || !option.is_list()) return add(*entry.node);
-  if (array->empty()) {
+  if (array->empty() && option.kind == OptionKind::kPaths) {
+    assignments->push_back({&option, "", Place(file, entry.line) + std::string(option.name)});
+  } else if (array->empty()) {
     return absl::InvalidArgumentError(Place(file, entry.line) + std::string(option.name) +
                                       ": at least one address is needed");
   }

@@ -20,6 +20,7 @@ namespace sallyport {
   X(kPacketTooLong, "packet_too_long")                                \
   X(kTlsRequired, "tls_required")                                     \
   X(kTlsFailed, "tls_failed")                                         \
+  X(kUserNotCertified, "user_not_certified")                          \
   X(kSecretRefused, "secret_refused")                                 \
   X(kPasswordUnusable, "password_unusable")                           \
   X(kLoginFailed, "login_failed")                                     \

@@ -118,6 +118,11 @@ void Session::OnGreeting(MutableBytes packet, Outboxes* out) {
   login_->greeting_plugin = std::string(greeting.auth_plugin_name);
   if (phase_ == Phase::kExcuse) return Excuse(out);
   packet::SetClientSsl(payload, options_.tls != nullptr);
+  if (options_.client_user != tls::UserRule::kNone) {
+    // Behind compression COM_CHANGE_USER can't be seen, and the rule would end with the log-in.
+    packet::ClearCompressionOffer(payload);
+    server_flags_ &= ~packet::kCompressionFlags;
+  }
   sequence_id_[Side::kClient] = sequence_id_[Side::kServer];
   SendToClient(packet, out);
   phase_ = Phase::kClientReply;
@@ -156,12 +161,16 @@ void Session::OnHandshakeResponse(MutableBytes packet, Outboxes* out) {
   }
   packet::ClearClientSsl(payload);
   client_flags_ = response.capability_flags;
-  compressed_ = (client_flags_ & server_flags_ &
-                 (packet::CLIENT_COMPRESS | packet::CLIENT_ZSTD_COMPRESSION_ALGORITHM)) != 0;
+  if (options_.client_user != tls::UserRule::kNone) {  // A client may set what it wasn't offered.
+    packet::ClearCompression(payload);
+    client_flags_ &= ~packet::kCompressionFlags;
+  }
+  compressed_ = (client_flags_ & server_flags_ & packet::kCompressionFlags) != 0;
   login_->auth_response_begin = response.auth_response_field_begin;
   login_->auth_response_end = response.auth_response_field_end;
   summary_.user = std::string(response.username.substr(0, kLoggedNameMax));
   summary_.database = std::string(response.database.substr(0, kLoggedNameMax));
+  if (!CertificateAllows(response.username, out)) return;
   StartAuth(packet, response.auth_plugin_name, response.auth_response, out);
 }
 
@@ -199,7 +208,21 @@ void Session::OnChangeUser(MutableBytes packet, Outboxes* out) {
   login_->auth_response_end = change_user.auth_response_field_end;
   summary_.user = std::string(change_user.username.substr(0, kLoggedNameMax));
   summary_.database = std::string(change_user.database.substr(0, kLoggedNameMax));
+  if (!CertificateAllows(change_user.username, out)) return;
   StartAuth(packet, change_user.auth_plugin_name, change_user.auth_response, out);
+}
+
+// False: the client was told that it may not be this user.
+bool Session::CertificateAllows(std::string_view user, Outboxes* out) {
+  const tls::UserRule rule = options_.client_user;
+  if (rule == tls::UserRule::kNone) return true;
+  const auto& sent = summary_.tls.client_certificate;
+  const tls::ClientCertificate* certificate = sent.has_value() ? &*sent : nullptr;
+  if (tls::ClientCertificateAllows(certificate, rule, user)) return true;
+  const std::string message = "Access denied for user '" + summary_.user +
+                              "': " + tls::WhyRefused(certificate, rule) + " (tls_client_user)";
+  Refuse(CloseReason::kUserNotCertified, {1045, "28000", message}, out);
+  return false;
 }
 
 void Session::StartAuth(MutableBytes packet, std::string_view plugin, Bytes auth_response,

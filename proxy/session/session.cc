@@ -203,6 +203,7 @@ MutableBytes Session::ContinueTlsHandshake(MutableBytes bytes, Outboxes* out) {
     case tls::Engine::Status::kError:
       summary_.detail = tls_->error();
       summary_.sni = tls_->sni();
+      summary_.tls.client_certificate = tls_->client_certificate();
       client.end = true;
       LeaveClient(CloseReason::kTlsFailed, out);
       return {};

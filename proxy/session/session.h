@@ -63,6 +63,7 @@ enum class Phase : uint8_t {
 struct SessionOptions {
   const tls::Context* tls = nullptr;  // Null: TLS is disabled.
   bool tls_required = false;
+  tls::UserRule client_user = tls::UserRule::kNone;  // What a client must be to log in as somebody.
   AuthPolicy auth;  // client_secure and server_secure are the session's to set.
 };
 
@@ -172,6 +173,7 @@ class Session {
   void OnChangeUser(packet::MutableBytes packet, Outboxes* out);
   void OnServerAuth(packet::MutableBytes packet, Outboxes* out);
   void BeginChangeUser();
+  bool CertificateAllows(std::string_view user, Outboxes* out);
   void StartAuth(packet::MutableBytes packet, std::string_view plugin, packet::Bytes auth_response,
                  Outboxes* out);
   void Perform(const AuthAction& action, Side from, packet::MutableBytes packet, Outboxes* out);

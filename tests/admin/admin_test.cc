@@ -28,7 +28,9 @@ class AdminTest : public testing::Test {
 
   // Two workers, one session (id 7) and one server.
   AdminSource Source() {
-    AdminSource source{{&workers_[0], &workers_[1]}, "epoll", {}, {}, {}, {}};
+    AdminSource source;
+    source.workers = {&workers_[0], &workers_[1]};
+    source.io_engine = "epoll";
     source.list_sessions = [this](uint64_t after, uint32_t count_max) {
       asked_ = {after, count_max};
       SessionInfo session;

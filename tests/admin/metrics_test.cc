@@ -159,6 +159,18 @@ TEST(Metrics, LargeCountsAreExact) {
           "\nsallyport_received_bytes_total{side=\"client\",way=\"spliced\"} 9007199254740991\n"));
 }
 
+TEST(Metrics, TellWhenCertificatesExpire) {
+  ExpiryWatch expiry;
+  const Metrics metrics({}, 0, {}, &expiry);
+  expiry.Replace({{"orders", "certificate", "/etc/a.crt", "CN=\"a\"", 1'800'000'000}});
+  EXPECT_THAT(
+      metrics.Text(),
+      HasSubstr("\nsallyport_certificate_not_after_seconds{listener=\"orders\",kind="
+                "\"certificate\",file=\"/etc/a.crt\",subject=\"CN=\\\"a\\\"\"} 1800000000\n"));
+  expiry.Replace({{"orders", "certificate", "/etc/b.crt", "CN=b", 1}});
+  EXPECT_THAT(metrics.Text(), HasSubstr("file=\"/etc/b.crt\",subject=\"CN=b\"} 1\n"));
+}
+
 TEST(Metrics, NoWorkersAreNoTrouble) {
   EXPECT_THAT(Metrics({}, 0).Text(), HasSubstr("\nsallyport_connections_open 0\n"));
 }

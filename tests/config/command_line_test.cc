@@ -76,6 +76,24 @@ TEST(CommandLine, CollectsListsFromRepetitionAndCommas) {
   EXPECT_THAT(result.config.listeners[0].listen, ElementsAre(":1"));
 }
 
+TEST(CommandLine, TakesSeveralCertificates) {
+  const std::string text = "tls_cert = [\n 'a',\n 'b, c']\ntls_key = ['d', 'e']\n";
+  const CommandLine result = Parse({"--config=f"}, {{"f", text}});
+  EXPECT_EQ(result.error, "");
+  EXPECT_THAT(result.config.listeners[0].tls_cert, ElementsAre("a", "b, c"));
+  EXPECT_EQ(result.Complaint(ItemName("tls_cert", 0), "x", 0), "sallyport: f:2: tls_cert: x\n");
+  EXPECT_EQ(result.Complaint(ItemName("tls_cert", 1), "x", 0), "sallyport: f:3: tls_cert: x\n");
+  EXPECT_EQ(result.Complaint(ItemName("tls_key", 1), "x", 0), "sallyport: f:4: tls_key: x\n");
+  const CommandLine flags = Parse({"--config=f", "--tls_cert=x", "--tls_key=y"}, {{"f", text}});
+  EXPECT_THAT(flags.config.listeners[0].tls_cert, ElementsAre("x"));
+  EXPECT_EQ(flags.Complaint(ItemName("tls_cert", 0), "x", 0), "sallyport: --tls_cert: x\n");
+  for (const char* none : {"tls_cert = []\ntls_key = []", "tls_cert = ''\ntls_key = ''"}) {
+    const CommandLine empty = Parse({"--config=f"}, {{"f", none}});
+    EXPECT_EQ(empty.error, "");
+    EXPECT_THAT(empty.config.listeners[0].tls_cert, IsEmpty());
+  }
+}
+
 TEST(CommandLine, TakesTimeoutsInSecondsWithFractions) {
   const CommandLine result =
       Parse({"--connect_timeout", "0.5", "--handshake-timeout=2", "--idle_timeout=86400.125"});
@@ -95,15 +113,15 @@ TEST(CommandLine, TakesTheFourArgumentsOfMysqlProxy) {
   EXPECT_EQ(result.action, Action::kRun);
   EXPECT_THAT(result.config.listeners[0].listen, ElementsAre("0.0.0.0:3306"));
   EXPECT_THAT(result.config.listeners[0].server, ElementsAre("127.0.0.1:3307"));
-  EXPECT_EQ(result.config.listeners[0].tls_cert, "server.crt");
-  EXPECT_EQ(result.config.listeners[0].tls_key, "server.key");
+  EXPECT_THAT(result.config.listeners[0].tls_cert, ElementsAre("server.crt"));
+  EXPECT_THAT(result.config.listeners[0].tls_key, ElementsAre("server.key"));
 }
 
 TEST(CommandLine, TakesFlagsAmongTheFourArguments) {
   const CommandLine result =
       Parse({"--workers=1", "3306", "3307", "--tls_mode", "required", "--", "-c", "-k"});
   EXPECT_EQ(result.error, "");
-  EXPECT_EQ(result.config.listeners[0].tls_cert, "-c");
+  EXPECT_THAT(result.config.listeners[0].tls_cert, ElementsAre("-c"));
   EXPECT_EQ(result.config.listeners[0].tls_mode, TlsMode::kRequired);
   EXPECT_EQ(result.config.workers, 1);
 }
@@ -147,6 +165,16 @@ constexpr Precedence kPrecedence[] = {
     {"tls_mode", "'required'", "required", "disabled"},
     {"tls_cert", "'f.crt'", "f.crt", "g.crt"},
     {"tls_key", "'f.key'", "f.key", "g.key"},
+    {"tls_version_min", "'1.3'", "1.3", "1.2"},
+    {"tls_version_max", "'1.2'", "1.2", "1.3"},
+    {"tls_ciphers", "'A:B'", "A:B", "C"},
+    {"tls_groups", "'P-256'", "P-256", ""},
+    {"tls_client_certificates", "'optional'", "optional", "off"},
+    {"tls_client_ca", "'f.pem'", "f.pem", "g.pem"},
+    {"tls_client_crl", "'f.crl'", "f.crl", "g.crl"},
+    {"tls_client_depth", "2", "2", "0"},
+    {"tls_client_user", "'san_dns'", "san_dns", "off"},
+    {"tls_ticket_keys", "'f.keys'", "f.keys", "g.keys"},
     {"io_engine", "'epoll'", "epoll", "io_uring"},
     {"workers", "2", "2", "3"},
     {"pin_workers", "false", "false", "true"},
@@ -171,19 +199,27 @@ constexpr Precedence kPrecedence[] = {
     {"log_file", "'f.log'", "f.log", "journal"},
 };
 
+// What an option goes with, so that each can be looked at alone.
+std::string Companions(const std::string& option) {
+  std::string text;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    if (name != option) text += name + " = '" + value + "'\n";
+  };
+  add("tls_cert", "c");
+  add("tls_key", "k");
+  if (option.starts_with("tls_client_")) {
+    add("tls_client_certificates", "optional");
+    add("tls_client_ca", "ca");
+  }
+  return text;
+}
+
 TEST(CommandLine, FlagsWinOverTheFileAndTheFileOverTheDefaults) {
-  // A pair is always there, so that tls_cert and tls_key can be looked at one by one.
-  const std::string pair = "tls_cert = 'c'\ntls_key = 'k'\n";
   for (const Precedence& row : kPrecedence) {
     SCOPED_TRACE(row.option);
     const Option& option = *FindOption(row.option);
-    const bool of_pair =
-        std::string(row.option).starts_with("tls_") && std::string(row.option) != "tls_mode";
-    std::string text = std::string(row.option) + " = " + row.toml + "\n";
-    if (!of_pair) text += pair;
-    if (std::string(row.option) == "tls_cert") text += "tls_key = 'k'\n";
-    if (std::string(row.option) == "tls_key") text += "tls_cert = 'c'\n";
-    const Files files = {{"f", text}};
+    const Files files = {
+        {"f", std::string(row.option) + " = " + row.toml + "\n" + Companions(row.option)}};
 
     EXPECT_NE(Text(option, Config{}), row.in_file);
     const CommandLine from_file = Parse({"--config", "f"}, files);
@@ -213,7 +249,8 @@ TEST(CommandLine, CheckConfigPrintsWhatItReadsBack) {
   for (const Precedence& row : kPrecedence) {
     arguments.push_back(std::string("--") + row.option + "=" + row.in_flag);
   }
-  arguments.push_back("--tls_cert=quote\" back\\slash 'n \xc3\xa9.crt");
+  arguments.push_back("--tls_cert=quote\" back\\slash 'n, \xc3\xa9.crt");
+  arguments.push_back("--tls_key=second.key");
   const CommandLine first = Parse(arguments);
   EXPECT_EQ(first.action, Action::kCheckConfig);
   EXPECT_EQ(first.error, "");
@@ -222,7 +259,8 @@ TEST(CommandLine, CheckConfigPrintsWhatItReadsBack) {
   const CommandLine again = Parse({"--check_config", "--config", "f"}, {{"f", first.text}});
   EXPECT_EQ(again.error, "");
   EXPECT_EQ(again.text, first.text);
-  EXPECT_EQ(again.config.listeners[0].tls_cert, first.config.listeners[0].tls_cert);
+  EXPECT_THAT(again.config.listeners[0].tls_cert,
+              ElementsAre("g.crt", "quote\" back\\slash 'n, \xc3\xa9.crt"));
   EXPECT_EQ(again.config.listeners[0].handshake_timeout_ms, 1u);
   EXPECT_THAT(again.config.listeners[0].server, ElementsAre("c:1", "d:1"));
 }

@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr char kTwo[] = R"(
 workers = 3
@@ -59,14 +60,14 @@ TEST(Listeners, TakeFromTheirTableThenFromAboveThenTheDefault) {
   EXPECT_THAT(one.server, ElementsAre("db:1"));
   EXPECT_EQ(one.max_connections, 20u);
   EXPECT_EQ(one.connect_timeout_ms, 2'000u);
-  EXPECT_EQ(one.tls_cert, "a");
+  EXPECT_THAT(one.tls_cert, ElementsAre("a"));
   EXPECT_EQ(one.tls_mode, TlsMode::kPreferred);
   EXPECT_EQ(two.name, "");
   EXPECT_THAT(two.listen, ElementsAre(":3"));
   EXPECT_THAT(two.server, ElementsAre("db:2", "db:3"));
   EXPECT_EQ(two.max_connections, 500u);
   EXPECT_EQ(two.connect_timeout_ms, 7'000u);
-  EXPECT_EQ(two.tls_cert, "");
+  EXPECT_THAT(two.tls_cert, IsEmpty());
   EXPECT_EQ(two.tls_mode, TlsMode::kRequired);
 }
 

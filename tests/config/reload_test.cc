@@ -48,7 +48,7 @@ TEST(Reload, TakesWhatIsReadForEachConnection) {
   EXPECT_THAT(listener.server, ElementsAre("b:1"));
   EXPECT_EQ(listener.max_connections, 5u);
   EXPECT_EQ(listener.idle_timeout_ms, 9'000u);
-  EXPECT_EQ(listener.tls_cert, "c");
+  EXPECT_EQ(listener.tls_cert, std::vector<std::string>{"c"});
   EXPECT_EQ(listener.tls_mode, TlsMode::kRequired);
 }
 

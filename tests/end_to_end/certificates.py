@@ -59,20 +59,45 @@ class Authority:
         self.ca = _write(os.path.join(folder, f"{name.replace(' ', '-')}.pem"),
                          certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
-    def issue(self, name, kind="ec", first=-1, last=30):
-        """Writes NAME.crt and NAME.key for 127.0.0.1 and localhost, valid from day `first` to day
+    def issue(self, name, kind="ec", first=-1, last=30, dns=("localhost",)):
+        """Writes NAME.crt and NAME.key for 127.0.0.1 and the names, valid from day `first` to day
         `last` counted from today; gives the two paths."""
+        # CN repeats the address, because old drivers look only there.
+        return self._issue(name, "127.0.0.1", ExtendedKeyUsageOID.SERVER_AUTH, [
+            *(x509.DNSName(each) for each in dns),
+            x509.IPAddress(ipaddress.ip_address("127.0.0.1"))], kind, first, last)
+
+    def issue_client(self, common_name, last=30, dns=(), emails=()):
+        """Likewise CLIENT-CN.crt and .key for a client."""
+        return self._issue(f"client-{common_name}", common_name, ExtendedKeyUsageOID.CLIENT_AUTH,
+                           [*(x509.DNSName(each) for each in dns),
+                            *(x509.RFC822Name(each) for each in emails)], "ec", -2, last)
+
+    def revoke(self, *pairs, name="revoked", last=30):
+        """Writes NAME.crl, a list of these pairs' certificates; gives its path."""
+        now = datetime.datetime.utcnow()
+        builder = (x509.CertificateRevocationListBuilder().issuer_name(_name(self.name))
+                   .last_update(now - 2 * DAY).next_update(now + last * DAY))
+        for certificate, _ in pairs:
+            with open(certificate, "rb") as file:
+                number = x509.load_pem_x509_certificate(file.read()).serial_number
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(number)
+                .revocation_date(now - DAY).build())
+        return _write(os.path.join(self.folder, f"{name}.crl"),
+                      builder.sign(self.key, hashes.SHA256()).public_bytes(
+                          serialization.Encoding.PEM), 0o644)
+
+    def _issue(self, name, common_name, usage, alternatives, kind, first, last):
         key = new_key(kind)
         now = datetime.datetime.utcnow()
-        # CN repeats the address, because old drivers look only there.
-        certificate = (
-            _builder("127.0.0.1", self.name, key, now + first * DAY, now + last * DAY)
+        builder = (
+            _builder(common_name, self.name, key, now + first * DAY, now + last * DAY)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
-            .add_extension(x509.SubjectAlternativeName([
-                x509.DNSName("localhost"),
-                x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-            .sign(self.key, hashes.SHA256()))
+            .add_extension(x509.ExtendedKeyUsage([usage]), False))
+        if alternatives:
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
+        certificate = builder.sign(self.key, hashes.SHA256())
         return (_write(os.path.join(self.folder, f"{name}.crt"),
                        certificate.public_bytes(serialization.Encoding.PEM), 0o644),
                 _write(os.path.join(self.folder, f"{name}.key"), _key_pem(key)))

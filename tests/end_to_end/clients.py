@@ -129,14 +129,16 @@ class Client:
         self.default_auth = default_auth
         self.command = None
 
-    def run(self, operation, address, account, tls_ca=None, second=None, timeout=60):
-        """Gives (ok, what it printed). `address` is (host, port) or the path of a unix socket."""
+    def run(self, operation, address, account, tls_ca=None, second=None, timeout=60, **more):
+        """Gives (ok, what it printed). `address` is (host, port) or the path of a unix socket;
+        `more` are words for it."""
         words = [f"operation={operation}", f"user={account.user}"]
         if isinstance(address, str):
             words.append(f"socket={address}")
         else:
             words += [f"host={address[0]}", f"port={address[1]}"]
         words += ["tls=verify", f"ca={tls_ca}"] if tls_ca else ["tls=off"]
+        words += [f"{name}={value}" for name, value in more.items()]
         if account.default_auth:
             words.append(f"plugin={account.default_auth}")
         environment = dict(os.environ, SALLYPORT_PASSWORD=account.password)

@@ -18,12 +18,12 @@ from processes import Skipped
 TOOL = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../tools/mysql_root")
 
 
-def mysql_root():
-    """The folder that tools/mysql_root made; makes it, where this user can."""
-    done = subprocess.run([TOOL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+def mysql_root(*words):
+    """The folder that tools/mysql_root made; makes it, where this user can. `words` are for it."""
+    done = subprocess.run([TOOL, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           check=False)
     if done.returncode != 0:
-        raise Skipped("no MySQL: " + (done.stderr.strip().splitlines() or ["?"])[-1])
+        raise Skipped("no programs of sid: " + (done.stderr.strip().splitlines() or ["?"])[-1])
     return done.stdout.strip()
 
 

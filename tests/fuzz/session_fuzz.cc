@@ -23,6 +23,8 @@ class Script {
             .tls_required = (links & 2) != 0,
             .unix_server = (links & 4) != 0,
             .allow_cleartext_password = (links & 8) != 0,
+            .client_user = (links & 32) != 0 ? tls::UserRule::kCommonName : tls::UserRule::kNone,
+            .client_common_name = (links & 64) != 0 ? "app" : "",
             .own_key = (links & 16) == 0,
             .secret = ""},
            kWays[way % 4]) {}

@@ -129,6 +129,22 @@ TEST(SetClientSsl, ChangesThatBitAndNoOther) {
   }
 }
 
+TEST(ClearCompressionOffer, ClearsThoseBitsAndNoOther) {
+  for (const std::string_view hex : {kMySqlGreeting, kMariaDbGreeting}) {
+    Buffer payload = HexPayload(hex);
+    Greeting before, after;
+    ASSERT_EQ(ParseGreeting(payload, &before), Parse::kOk);
+    EXPECT_NE(before.capability_flags & kCompressionFlags, 0u);
+    ClearCompressionOffer(payload);
+    ASSERT_EQ(ParseGreeting(payload, &after), Parse::kOk);
+    EXPECT_EQ(after.capability_flags, before.capability_flags & ~kCompressionFlags);
+    Buffer rest = HexPayload(hex);
+    size_t changed = 0;
+    for (size_t i = 0; i < rest.size(); ++i) changed += payload[i] != rest[i] ? 1 : 0;
+    EXPECT_LE(changed, 2u);
+  }
+}
+
 TEST(SetClientSslDeathTest, WantsAGreeting) {
   Buffer payload = Hex("0a 00");
   EXPECT_DEATH(SetClientSsl(payload, true), "check failed");

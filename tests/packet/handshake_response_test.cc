@@ -231,6 +231,15 @@ TEST(ClearClientSsl, ChangesThatBitAndNoOther) {
   EXPECT_EQ(flags, Hex("ff f7 ff ff"));
 }
 
+TEST(ClearCompression, ClearsThoseBitsAndNoOther) {
+  Buffer payload = Fixed(0xFFFFFFFF);
+  ClearCompression(payload);
+  EXPECT_EQ(payload, Fixed(0xFFFFFFFF & ~kCompressionFlags));
+  Buffer flags = Hex("ff ff ff ff");
+  ClearCompression(flags);
+  EXPECT_EQ(flags, Hex("df ff ff fb"));
+}
+
 TEST(ClearClientSslDeathTest, WantsFlags) {
   Buffer three(3);
   EXPECT_DEATH(ClearClientSsl(three), "check failed");

@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "proxy/limits.h"
 #include "proxy/send_queue.h"
+#include "tests/session/contexts.h"
 #include "tests/session/heap_watch.h"
 #include "tests/support/test_certs.h"
 #include "tls/context.h"
@@ -17,24 +18,6 @@
 
 namespace sallyport::tests {
 namespace {
-
-const tls::Context* MakeContext(KeyType type) {
-  const std::string& key = TestKeyPem(type);
-  const std::string certificate = MakeCertificatePem(key, {});
-  return tls::Context::Create({certificate, key, kTestNow, /*defer_signatures=*/true})
-      .value()
-      .release();
-}
-
-const tls::Context* EcdsaContext() {
-  static const tls::Context* const context = MakeContext(KeyType::kP256);
-  return context;
-}
-
-const tls::Context* RsaContext() {
-  static const tls::Context* const context = MakeContext(KeyType::kRsa2048);
-  return context;
-}
 
 const tls::PasswordKey& TestPasswordKey() {
   static const tls::PasswordKey* const key = tls::PasswordKey::Generate().value().release();
@@ -84,6 +67,8 @@ std::string_view ToText(Way way) {
 
 Conversation::Conversation(const Links& links, Way way) : links_(links), way_(way) {
   if (links.tls_offered) options_.tls = links.rsa_certificate ? RsaContext() : EcdsaContext();
+  if (links.client_user != tls::UserRule::kNone) options_.tls = AskingContext();
+  options_.client_user = links.client_user;
   options_.tls_required = links.tls_required;
   options_.auth.allow_cleartext_password = links.allow_cleartext_password;
   options_.auth.password_key = links.own_key ? &TestPasswordKey() : nullptr;
@@ -138,6 +123,10 @@ void Conversation::ClientStartsTls(uint16_t version_max) {
   TlsClientOptions options;
   options.version_min = std::min(version_max, kTls12);
   options.version_max = version_max;
+  if (!links_.client_common_name.empty()) {
+    options.certificate_pem = ClientCertificatePem(links_.client_common_name);
+    options.private_key_pem = TestKeyPem(KeyType::kP256);
+  }
   tls_ = std::make_unique<TlsClient>(options);
   std::span<const uint8_t> none;
   std::vector<uint8_t> hello;

@@ -55,6 +55,10 @@ struct Links {
   bool allow_cleartext_password = false;
   bool rsa_certificate = false;  // Its signatures are made elsewhere,
   bool late_signatures = false;  // and come when the script says so; else at once.
+  // Clients are asked for a certificate, which ties them to a user; this one's has that CN, or
+  // there is none.
+  tls::UserRule client_user = tls::UserRule::kNone;
+  std::string_view client_common_name = {};
   bool own_key = true;  // The proxy has an RSA key for plaintext clients of a unix-socket server.
   // What must not go to a server over plaintext TCP. Empty: nothing is looked for.
   std::string_view secret = kPassword;

@@ -95,13 +95,29 @@ TEST(ClientCertificateRule, TiesACertificateToAUser) {
   EXPECT_FALSE(allows(UserRule::kCommonName, "alice "));
   EXPECT_FALSE(allows(UserRule::kCommonName, "app.example.com"));
   EXPECT_FALSE(ClientCertificateAllows(nullptr, UserRule::kCommonName, "alice"));
-  EXPECT_TRUE(allows(UserRule::kAlternativeName, "app.example.com"));
-  EXPECT_TRUE(allows(UserRule::kAlternativeName, "alice@example.com"));
-  EXPECT_FALSE(allows(UserRule::kAlternativeName, "alice"));
-  EXPECT_FALSE(allows(UserRule::kAlternativeName, ""));
-  EXPECT_FALSE(ClientCertificateAllows(nullptr, UserRule::kAlternativeName, ""));
+  EXPECT_TRUE(allows(UserRule::kDns, "app.example.com"));
+  EXPECT_FALSE(allows(UserRule::kDns, "alice@example.com"));
+  EXPECT_TRUE(allows(UserRule::kEmail, "alice@example.com"));
+  EXPECT_FALSE(allows(UserRule::kEmail, "app.example.com"));
+  EXPECT_FALSE(allows(UserRule::kEmail, "alice"));
+  EXPECT_FALSE(allows(UserRule::kUri, "alice@example.com"));
+  EXPECT_FALSE(allows(UserRule::kUri, ""));
+  for (const UserRule rule : {UserRule::kDns, UserRule::kEmail, UserRule::kUri}) {
+    EXPECT_FALSE(ClientCertificateAllows(nullptr, rule, ""));
+    EXPECT_FALSE(ClientCertificateAllows(nullptr, rule, "alice"));
+  }
+  EXPECT_EQ(WhyRefused(nullptr, UserRule::kDns), "no client certificate was sent");
+  EXPECT_EQ(WhyRefused(&certificate, UserRule::kCommonName),
+            "the client certificate's CN is 'alice'");
+  EXPECT_EQ(WhyRefused(&certificate, UserRule::kDns),
+            "the client certificate's DNS name is 'app.example.com'");
+  certificate.names.resize(1);
+  EXPECT_EQ(WhyRefused(&certificate, UserRule::kEmail),
+            "the client certificate has no e-mail address");
   certificate.common_name = "";
   EXPECT_FALSE(allows(UserRule::kCommonName, "")) << "the anonymous user is nobody's CN";
+  EXPECT_EQ(WhyRefused(&certificate, UserRule::kCommonName),
+            "the client certificate has no CN that could be one");
 }
 
 TEST(ClientCertificateRule, LongAndManyNamesAreLeftOut) {

@@ -42,6 +42,10 @@ def connection_arguments(program, options):
     else:
         arguments += ([f"--ssl-ca={options['ca']}", "--ssl-mode=VERIFY_IDENTITY"] if verify
                       else ["--ssl-mode=DISABLED", "--get-server-public-key"])
+    for word, option in (("cert", "ssl-cert"), ("key", "ssl-key"), ("sni", "tls-sni-servername"),
+                         ("tls_version", "tls-version")):
+        if word in options:
+            arguments.append(f"--{option}={options[word]}")
     if options.get("plugin"):
         arguments.append(f"--default-auth={options['plugin']}")
     return arguments

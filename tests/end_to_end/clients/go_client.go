@@ -33,8 +33,21 @@ func connect(password string) (*sql.DB, error) {
 		}
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(pem)
-		err = mysql.RegisterTLSConfig("verify", &tls.Config{RootCAs: pool, ServerName: options["host"]})
-		if err != nil {
+		settings := &tls.Config{RootCAs: pool, ServerName: options["host"]}
+		if options["sni"] != "" {
+			settings.ServerName = options["sni"]
+		}
+		if options["cert"] != "" {
+			pair, err := tls.LoadX509KeyPair(options["cert"], options["key"])
+			if err != nil {
+				return nil, err
+			}
+			settings.Certificates = []tls.Certificate{pair}
+		}
+		if options["tls_version"] == "TLSv1.2" {
+			settings.MaxVersion = tls.VersionTLS12
+		}
+		if err = mysql.RegisterTLSConfig("verify", settings); err != nil {
 			return nil, err
 		}
 		config.TLSConfig = "verify"

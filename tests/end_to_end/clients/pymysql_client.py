@@ -17,6 +17,8 @@ def connect(options, password):
              else {"host": options["host"], "port": int(options["port"])})
     tls = ({"ssl_ca": options["ca"], "ssl_verify_cert": True, "ssl_verify_identity": True}
            if options["tls"] == "verify" else {"ssl_disabled": True})
+    if "cert" in options:
+        tls.update(ssl_cert=options["cert"], ssl_key=options["key"])
     return pymysql.connect(user=options["user"], password=password, local_infile=True,
                            connect_timeout=20, max_allowed_packet=64 << 20, **where, **tls)
 
