@@ -65,7 +65,10 @@ Process::Process(CommandLine command_line, std::function<CommandLine()> parse)
     : command_line_(std::move(command_line)),
       parse_(std::move(parse)),
       watchdog_ms_(WatchdogMs()),
-      counts_(command_line_.config.listeners.size() + 1) {
+      counts_(command_line_.config.listeners.size() + 1),
+      servers_([this](const Services& services) {
+        for (const auto& worker : workers_) worker->Replace(services);
+      }) {
   const Config& config = command_line_.config;
   worker_count_ = config.workers > 0
                       ? config.workers
@@ -112,13 +115,13 @@ bool Process::Start(StartError* error) {
   NewServices services;
   std::vector<std::vector<ListenSocket>> sockets;
   std::vector<BoundAddress> addresses;
-  if (!MakeServices(config, counts_, {}, {}, &services, error) ||
+  if (!MakeServices(config, counts_, servers_.registry(), {}, {}, &services, error) ||
       !OpenListeners(config, services, worker_count_, &sockets, &addresses, error) ||
       !StartLogInSandbox(error) || !ChooseRing(config, &make_ring_, &engine_, error)) {
     return false;
   }
   GiveSigners(config, &signers_, &services);
-  services_.assign(services.begin(), services.end());
+  servers_.Put({services.begin(), services.end()});
   RaiseFileLimit(config, worker_count_);
   if (!StartWorkers(std::move(sockets), error)) return false;
   if (!config.admin.empty()) {
@@ -156,7 +159,7 @@ bool Process::StartWorkers(std::vector<std::vector<ListenSocket>> sockets, Start
   const std::vector<int> cpus =
       command_line_.config.pin_workers ? AllowedCpus() : std::vector<int>();
   for (int index = 0; index < worker_count_; ++index) {
-    auto worker = std::make_unique<Worker>(services_, index, make_ring_(),
+    auto worker = std::make_unique<Worker>(servers_.services(), index, make_ring_(),
                                            std::move(sockets[static_cast<size_t>(index)]));
     const absl::Status started =
         worker->Start(cpus.empty() ? -1 : cpus[static_cast<size_t>(index) % cpus.size()]);
@@ -170,7 +173,8 @@ bool Process::StartWorkers(std::vector<std::vector<ListenSocket>> sockets, Start
 }
 
 void Process::LogListeners(const std::vector<BoundAddress>& addresses) const {
-  const bool self_signed = std::any_of(services_.begin(), services_.end(),
+  const Services services = servers_.services();
+  const bool self_signed = std::any_of(services.begin(), services.end(),
                                        [](const auto& service) { return service->self_signed; });
   if (self_signed) {
     LogWarning(
@@ -179,7 +183,7 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) const {
   }
   WarnAboutKeyFiles();
   for (const BoundAddress& bound : addresses) {
-    const Service& service = *services_[bound.listener];
+    const Service& service = *services[bound.listener];
     Line line("listening on " + bound.address.ToString());
     if (!service.name.empty()) line.Add("listener", service.name);
     line.Add("server", Texts(service.servers));
@@ -195,11 +199,12 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) const {
 }
 
 void Process::WarnAboutKeyFiles() const {
-  for (size_t i = 0; i < services_.size(); ++i) {
-    if (services_[i]->key_file_mode.empty()) continue;
+  const Services services = servers_.services();
+  for (size_t i = 0; i < services.size(); ++i) {
+    if (services[i]->key_file_mode.empty()) continue;
     LogWarning(Line("others than its owner may touch the private key's file; chmod 600 it")
                    .Add("file", command_line_.config.listeners[i].tls_key)
-                   .Add("mode", services_[i]->key_file_mode));
+                   .Add("mode", services[i]->key_file_mode));
   }
 }
 
@@ -268,12 +273,12 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
     keep.push_back(!listener.has_value());
   }
   if (!CheckFiles(plan.config, keep, &error) ||
-      !MakeServices(plan.config, counts_, services_, keep, &services, &error)) {
+      !MakeServices(plan.config, counts_, servers_.registry(), servers_.services(), keep, &services,
+                    &error)) {
     return wanted.Complaint(error.option, error.what, *plan.wanted_listeners[error.listener]);
   }
   GiveSigners(plan.config, &signers_, &services);
-  services_.assign(services.begin(), services.end());
-  for (const auto& worker : workers_) worker->Replace(services_);
+  servers_.Put({services.begin(), services.end()});
   wanted.config = std::move(plan.config);
   for (size_t i = 0; i < plan.wanted_listeners.size(); ++i) {
     const std::optional<size_t> listener = plan.wanted_listeners[i];
@@ -296,8 +301,12 @@ bool Process::CheckFiles(const Config& config, const std::vector<bool>& keep,
                          StartError* error) const {
   for (size_t i = 0; i < config.listeners.size(); ++i) {
     const ListenerConfig& listener = config.listeners[i];
-    if (keep[i] || listener.tls_mode == TlsMode::kDisabled) continue;
+    if (keep[i]) continue;
     error->listener = i;
+    if (!CheckReadable(sandbox_, "server_public_key", listener.server_public_key, error)) {
+      return false;
+    }
+    if (listener.tls_mode == TlsMode::kDisabled) continue;
     if (!CheckReadable(sandbox_, "tls_cert", listener.tls_cert, error) ||
         !CheckReadable(sandbox_, "tls_key", listener.tls_key, error)) {
       return false;

@@ -19,6 +19,7 @@
 
 #include "proxy/admin/admin.h"
 #include "proxy/config/command_line.h"
+#include "proxy/server_watch.h"
 #include "proxy/signer_pool.h"
 #include "proxy/start.h"
 #include "proxy/worker.h"
@@ -60,8 +61,8 @@ class Process {
   std::string engine_;
   std::vector<OpenCount> counts_;  // The process's, then each listener's. Outlives the workers.
   std::unique_ptr<SignerPool> signers_;  // Null until a key needs them. Outlive the workers.
-  Services services_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  ServerWatch servers_;  // Has the services; its threads use the workers.
   std::unique_ptr<Admin> admin_;
 };
 

@@ -11,19 +11,14 @@
 #include <vector>
 
 #include "proxy/ring/ring.h"
+#include "proxy/servers/choose_server.h"
+#include "proxy/servers/name_watch.h"
 #include "proxy/session/session.h"
 #include "proxy/signer_pool.h"
 #include "tls/context.h"
 #include "tls/rsa_password.h"
 
 namespace sallyport {
-
-// One address of a server. A name that resolves to several addresses is several of these.
-struct ServerAddress {
-  Address address;
-  std::string text;  // As errors and logs name it: "127.0.0.1:3306", "unix:/run/mysqld.sock".
-  SocketTuning tuning{};
-};
 
 // OpenCount counts connections for all workers: a limit can't be kept by one of them. It outlives
 // the snapshots that point to it, so that a reload forgets nobody.
@@ -44,8 +39,16 @@ class alignas(64) OpenCount {
 struct Service {
   std::string name;                    // The listener's; may be empty.
   SessionOptions session;              // Points to what is owned below.
-  std::vector<ServerAddress> servers;  // Tried in this order.
+  std::vector<ServerAddress> servers;  // Never empty.
+  Balance balance = Balance::kFirstAvailable;
+  // Counts the connections that chose a server, for those that take turns.
+  std::shared_ptr<std::atomic<uint32_t>> turn = std::make_shared<std::atomic<uint32_t>>(0);
   SocketTuning tuning;                 // Of clients' connections.
+  std::vector<ResolvedName> names;  // What the servers were made of.
+  std::string server_congestion_control;
+  uint32_t resolve_interval_ms = 0;       // 0: never again.
+  uint32_t health_check_interval_ms = 0;  // 0: no checks.
+  uint32_t health_check_timeout_ms = 0;
   uint32_t connect_timeout_ms = 0;
   uint32_t handshake_timeout_ms = 0;
   uint32_t idle_timeout_ms = 0;  // 0: none.
@@ -59,6 +62,7 @@ struct Service {
   bool self_signed = false;
   std::string key_file_mode;  // Where others than its owner may touch the key's file: "0644".
   std::shared_ptr<const tls::PasswordKey> password_key;  // Null where nobody can need it.
+  std::shared_ptr<const tls::ServerKey> server_key;      // Null: any.
 
   // Makes the signatures that `tls` defers; outlives the workers. Null: workers make them.
   SignerPool* signers = nullptr;

@@ -22,6 +22,7 @@ namespace sallyport {
   X(kTlsFailed, "tls_failed")                                         \
   X(kSecretRefused, "secret_refused")                                 \
   X(kPasswordUnusable, "password_unusable")                           \
+  X(kServerKeyDiffers, "server_key_differs")                          \
   X(kLoginFailed, "login_failed")                                     \
   X(kServerLostInLogin, "server_lost_in_login")                       \
   X(kClientClosed, "client_closed")                                   \

@@ -102,8 +102,11 @@ void World::MakeServices(const Keys& keys) {
   service.session.tls_required = options.tls_required;
   service.session.auth.allow_cleartext_password = options.allow_cleartext_password;
   service.session.auth.password_key = keys.password_key.get();
-  const ServerAddress server = {ServerAddressOf(options.unix_server), "simulated"};
-  service.servers.assign(dice.Between(1, 2), server);
+  for (size_t i = dice.Between(1, 4); i > 0; --i) {
+    service.servers.push_back({ServerAddressOf(options.unix_server), "simulated", {},
+                               std::make_shared<ServerState>("simulated")});
+  }
+  service.balance = static_cast<Balance>(dice.Below(3));
   service.max_connections_in_process = options.max_connections;
   service.max_connections = options.max_connections_of_listener;
   service.connect_timeout_ms = static_cast<uint32_t>(dice.Between(1000, 10'000));
@@ -296,6 +299,9 @@ void World::CheckEnd() {
     Require(running.worker->stats().connections_open.value() == 0, "connections_open is not 0");
   }
   for (OpenCount& count : counts_) Require(count.TryAdd(1), "an OpenCount is not 0");
+  for (const ServerAddress& server : services_[0]->servers) {
+    Require(server.state->open() == 0, "a server's open connections are not 0");
+  }
   workers_.clear();
   Require(net.open_files() == 0, "a file descriptor was never closed");
 }
