@@ -127,7 +127,9 @@ bool Process::Start(StartError* error) {
   if (!config.admin.empty()) {
     std::vector<const Stats*> stats;
     for (const auto& worker : workers_) stats.push_back(&worker->stats());
-    absl::StatusOr<std::unique_ptr<Admin>> admin = Admin::Start(config.admin, stats);
+    absl::StatusOr<std::unique_ptr<Admin>> admin = Admin::Start(
+        config.admin, stats,
+        {[this] { return servers_.registry()->All(); }, [this] { return servers_.WhyNotReady(); }});
     if (!admin.ok()) {
       *error = {"admin", std::string(admin.status().message())};
       return false;

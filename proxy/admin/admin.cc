@@ -19,7 +19,8 @@ double UnixNow() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address,
-                                                    std::vector<const Stats*> workers) {
+                                                    std::vector<const Stats*> workers,
+                                                    AdminServers servers) {
   absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(address);
   if (!addresses.ok()) return addresses.status();
   const bool any_unix = std::any_of(addresses->begin(), addresses->end(),
@@ -30,7 +31,7 @@ absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address,
   // serves where there is no IPv6.
   if (address.starts_with(':')) std::reverse(addresses->begin(), addresses->end());
 
-  std::unique_ptr<Admin> admin(new Admin(std::move(workers)));
+  std::unique_ptr<Admin> admin(new Admin(std::move(workers), std::move(servers)));
   absl::StatusOr<std::unique_ptr<HttpServer>> server = HttpServer::Start(
       *addresses, [self = admin.get()](std::string_view method, std::string_view path) {
         return self->Answer(method, path);
@@ -40,7 +41,8 @@ absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address,
   return admin;
 }
 
-Admin::Admin(std::vector<const Stats*> workers) : metrics_(std::move(workers), UnixNow()) {}
+Admin::Admin(std::vector<const Stats*> workers, AdminServers servers)
+    : servers_(std::move(servers)), metrics_(std::move(workers), UnixNow(), servers_.list) {}
 
 Admin::~Admin() { Stop(); }
 
@@ -53,14 +55,19 @@ void Admin::Stop() {
 }
 
 HttpReply Admin::Answer(std::string_view method, std::string_view path) const {
-  const bool health = path == "/healthz";
+  const bool ready = path == "/readyz";
+  const bool health = path == "/healthz" || ready;
   const bool metrics = path == "/metrics";
-  if (!health && !metrics) return {.status = 404, .body = "/healthz and /metrics are here\n"};
+  if (!health && !metrics) return {.status = 404, .body = "/healthz, /readyz and /metrics are here\n"};
   if (method != "GET" && method != "HEAD") {
     return {.status = 405, .body = "GET and HEAD only\n", .allow = "GET, HEAD"};
   }
   if (metrics) return {.content_type = kMetricsType, .body = metrics_.Text()};
   if (stopping_.load(std::memory_order_relaxed)) return {.status = 503, .body = "stopping"};
+  if (ready && servers_.why_not_ready != nullptr) {
+    const std::string why = servers_.why_not_ready();
+    if (!why.empty()) return {.status = 503, .body = why};
+  }
   return {.body = "ok"};
 }
 

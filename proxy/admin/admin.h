@@ -3,6 +3,7 @@
 #define PROXY_ADMIN_ADMIN_H_
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,10 +16,17 @@
 
 namespace sallyport {
 
+// What Admin tells of servers; both are called on its thread, until Stop has returned.
+struct AdminServers {
+  std::function<ServerStates()> list;
+  std::function<std::string()> why_not_ready;  // Nothing: ready.
+};
+
 // Admin serves from one thread of its own. However many connect, and however slowly they ask: at
 // most 64 connections, 16 KiB of memory and 10 s for each, one request a connection.
 //
 //   GET /healthz   200 "ok"; 503 "stopping" after SetStopping
+//   GET /readyz    likewise; 503 and the reason where a listener has no server that is up
 //   GET /metrics   Prometheus' text format: the workers' Stats summed, build and start time
 class Admin {
  public:
@@ -26,7 +34,8 @@ class Admin {
   // to serve. kInvalidArgument, kUnavailable: what is wrong with the address. `workers` must live
   // until Stop has returned; they are read while their owners count.
   static absl::StatusOr<std::unique_ptr<Admin>> Start(std::string_view address,
-                                                      std::vector<const Stats*> workers);
+                                                      std::vector<const Stats*> workers,
+                                                      AdminServers servers = {});
 
   ~Admin();  // Stops.
   Admin(const Admin&) = delete;
@@ -42,10 +51,11 @@ class Admin {
   void Stop();
 
  private:
-  explicit Admin(std::vector<const Stats*> workers);
+  Admin(std::vector<const Stats*> workers, AdminServers servers);
 
   HttpReply Answer(std::string_view method, std::string_view path) const;
 
+  const AdminServers servers_;
   const Metrics metrics_;
   std::atomic<bool> stopping_{false};
   std::unique_ptr<HttpServer> server_;  // Last: its thread uses what stands above.

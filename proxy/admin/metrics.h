@@ -4,9 +4,12 @@
 
 #include <prometheus/collectable.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "proxy/admin/server_metrics.h"
 #include "proxy/stats.h"
 
 namespace sallyport {
@@ -14,9 +17,11 @@ namespace sallyport {
 // Sums the workers' Stats when asked; nothing is counted twice and nothing is kept here.
 class Metrics : public prometheus::Collectable {
  public:
-  // `workers` must outlive it. start_time: Unix seconds.
-  Metrics(std::vector<const Stats*> workers, double start_time)
-      : workers_(std::move(workers)), start_time_(start_time) {}
+  // `workers` must outlive it. start_time: Unix seconds. servers: lists those to tell of; may be
+  // empty.
+  Metrics(std::vector<const Stats*> workers, double start_time,
+          std::function<ServerStates()> servers = {})
+      : workers_(std::move(workers)), start_time_(start_time), servers_(std::move(servers)) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
@@ -26,6 +31,7 @@ class Metrics : public prometheus::Collectable {
  private:
   const std::vector<const Stats*> workers_;
   const double start_time_;
+  const std::function<ServerStates()> servers_;
 };
 
 }  // namespace sallyport

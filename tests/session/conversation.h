@@ -55,6 +55,7 @@ struct Links {
   bool allow_cleartext_password = false;
   bool rsa_certificate = false;  // Its signatures are made elsewhere,
   bool late_signatures = false;  // and come when the script says so; else at once.
+  std::string_view server_key = {};  // PEM; empty: any will do.
   bool own_key = true;  // The proxy has an RSA key for plaintext clients of a unix-socket server.
   // What must not go to a server over plaintext TCP. Empty: nothing is looked for.
   std::string_view secret = kPassword;
@@ -151,6 +152,7 @@ class Conversation {
   const Links links_;
   const Way way_;
   SessionOptions options_;
+  std::unique_ptr<tls::ServerKey> server_key_;
   std::unique_ptr<Session> session_;
   std::mt19937 random_{1};
 
