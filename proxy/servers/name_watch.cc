@@ -79,6 +79,7 @@ class NameWatch::Looker : public std::enable_shared_from_this<Looker> {
 
   void Run();
   std::optional<size_t> NextDue() const;
+  steady_clock::time_point NextLook() const;
   bool IsDue(const Listener& listener, steady_clock::time_point now) const;
   void LookAt(size_t index, std::unique_lock<std::mutex>* lock);
   void Tell(const ResolvedName& name, LookUp outcome, const std::string& why, Listener* listener,
@@ -135,7 +136,7 @@ void NameWatch::Looker::Run() {
     if (due.has_value()) {
       LookAt(*due, &lock);
     } else {
-      woken_.wait_for(lock, milliseconds(kNameLookMs));
+      woken_.wait_until(lock, NextLook());
     }
   }
 }
@@ -146,6 +147,15 @@ std::optional<size_t> NameWatch::Looker::NextDue() const {
     if (IsDue(listeners_[i], now)) return i;
   }
   return std::nullopt;
+}
+
+steady_clock::time_point NameWatch::Looker::NextLook() const {
+  steady_clock::time_point next = steady_clock::now() + milliseconds(kNameLookMs);
+  for (const Listener& listener : listeners_) {
+    const uint32_t interval_ms = listener.watched.interval_ms;
+    if (interval_ms > 0) next = std::min(next, listener.looked + milliseconds(interval_ms));
+  }
+  return next;
 }
 
 bool NameWatch::Looker::IsDue(const Listener& listener, steady_clock::time_point now) const {
