@@ -45,8 +45,7 @@ bool Connection::ChooseNextServer() {
   if (now_ms >= end_ms) return false;
   const std::span<const ServerAddress> servers = service().servers;
   const bool takes_turns = servers.size() > 1 && service().balance != Balance::kFirstAvailable;
-  const uint32_t turn =
-      takes_turns ? service().turn->fetch_add(1, std::memory_order_relaxed) : 0;
+  const uint32_t turn = takes_turns ? service().turn->fetch_add(1, std::memory_order_relaxed) : 0;
   const size_t place = ChooseServer(service().balance, servers, tried_, turn, now_ms);
   if (place == kNoServer) return false;
   server_index_ = static_cast<uint16_t>(place);

@@ -40,7 +40,7 @@ class ServerWatch {
   const std::function<void(const Services&)> publish_;
   ServerRegistry registry_;
   mutable std::mutex mutex_;
-  Services services_;         // Guarded by mutex_, as the next.
+  Services services_;        // Guarded by mutex_, as the next.
   uint64_t generation_ = 0;  // Of what the NameWatch has.
   HealthWatch health_;
   NameWatch names_;  // Last: its thread uses what stands above.

@@ -43,7 +43,7 @@ struct Service {
   Balance balance = Balance::kFirstAvailable;
   // Counts the connections that chose a server, for those that take turns.
   std::shared_ptr<std::atomic<uint32_t>> turn = std::make_shared<std::atomic<uint32_t>>(0);
-  SocketTuning tuning;                 // Of clients' connections.
+  SocketTuning tuning;              // Of clients' connections.
   std::vector<ResolvedName> names;  // What the servers were made of.
   std::string server_congestion_control;
   uint32_t resolve_interval_ms = 0;       // 0: never again.

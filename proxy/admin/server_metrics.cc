@@ -32,14 +32,15 @@ MetricFamily Family(const char* name, const char* help, MetricType type,
 }
 
 MetricFamily Connects(const ServerStates& servers) {
-  MetricFamily family = {"sallyport_server_connects_total", "Attempts to connect, by outcome",
-                         MetricType::Counter, {}};
+  MetricFamily family = {"sallyport_server_connects_total",
+                         "Attempts to connect, by outcome",
+                         MetricType::Counter,
+                         {}};
   for (const auto& server : servers) {
     for (size_t i = 0; i < kConnectOutcomes.size(); ++i) {
       ClientMetric metric = Labelled(*server);
       metric.label.push_back({"outcome", std::string(kConnectOutcomes[i])});
-      metric.counter.value =
-          static_cast<double>(server->connects(static_cast<ConnectOutcome>(i)));
+      metric.counter.value = static_cast<double>(server->connects(static_cast<ConnectOutcome>(i)));
       family.metric.push_back(std::move(metric));
     }
   }
@@ -48,16 +49,16 @@ MetricFamily Connects(const ServerStates& servers) {
 
 MetricFamily ConnectTimes(const ServerStates& servers) {
   MetricFamily family = {"sallyport_server_connect_seconds",
-                         "Time that connecting took, where it succeeded", MetricType::Histogram,
+                         "Time that connecting took, where it succeeded",
+                         MetricType::Histogram,
                          {}};
   for (const auto& server : servers) {
     ClientMetric metric = Labelled(*server);
     uint64_t count = 0;
     for (size_t i = 0; i <= kConnectTimeBuckets.size(); ++i) {
       count += server->connect_times(i);
-      const double bound = i < kConnectTimeBuckets.size()
-                               ? kConnectTimeBuckets[i] / 1000.0
-                               : std::numeric_limits<double>::infinity();
+      const double bound = i < kConnectTimeBuckets.size() ? kConnectTimeBuckets[i] / 1000.0
+                                                          : std::numeric_limits<double>::infinity();
       metric.histogram.bucket.push_back({count, bound});
     }
     metric.histogram.sample_count = count;

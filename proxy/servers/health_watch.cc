@@ -139,8 +139,9 @@ void HealthWatch::Conclude(Patient* patient, HealthCheck::Result result, uint64_
   if (result == HealthCheck::Result::kPassed) {
     if (state.CheckPassed()) LogServerBack(state);
   } else if (state.CheckFailed()) {
-    LogServerDown(state, result == HealthCheck::Result::kFailed ? patient->check->why()
-                                                                : "health check: no answer in time");
+    LogServerDown(state, result == HealthCheck::Result::kFailed
+                             ? patient->check->why()
+                             : "health check: no answer in time");
   }
   patient->check.reset();
   patient->due_ms = now_ms + patient->target.interval_ms;

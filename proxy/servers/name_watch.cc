@@ -34,9 +34,8 @@ std::string Joined(const std::vector<std::string>& texts) {
 }
 
 bool SameNames(const WatchedNames& a, const WatchedNames& b) {
-  return std::equal(
-      a.names.begin(), a.names.end(), b.names.begin(), b.names.end(),
-      [](const ResolvedName& x, const ResolvedName& y) { return x.text == y.text; });
+  return std::equal(a.names.begin(), a.names.end(), b.names.begin(), b.names.end(),
+                    [](const ResolvedName& x, const ResolvedName& y) { return x.text == y.text; });
 }
 
 uint64_t Failures(const WatchedNames& listener) {

@@ -35,7 +35,7 @@ bool IsName(std::string_view text);
 
 // What one look at a name came to.
 enum class LookUp : uint8_t {
-  kSame,    // The same addresses, in whatever order: a resolver's turns are no change.
+  kSame,  // The same addresses, in whatever order: a resolver's turns are no change.
   kChanged,
   kFailed,  // The old addresses stay.
 };

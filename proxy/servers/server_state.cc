@@ -53,9 +53,7 @@ bool ServerState::CheckPassed() {
   return TellBack();
 }
 
-bool ServerState::Unchecked() {
-  return unhealthy_.exchange(false) && TellBack();
-}
+bool ServerState::Unchecked() { return unhealthy_.exchange(false) && TellBack(); }
 
 bool ServerState::TellBack() { return !down() && told_down_.exchange(false); }
 

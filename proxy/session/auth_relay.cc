@@ -187,9 +187,9 @@ AuthAction AuthRelay::SendEncryptedPassword(packet::Bytes public_key_pem) {
   step_ = Step::kRelay;
   made_ = tls::Secret(tls::kRsaCiphertextSizeMax);
   size_t size = 0;
-  const tls::EncryptResult result = tls::EncryptPassword(
-      packet::AsText(public_key_pem), password_.bytes(), nonce_, made_.bytes(), &size,
-      policy_.server_key);
+  const tls::EncryptResult result =
+      tls::EncryptPassword(packet::AsText(public_key_pem), password_.bytes(), nonce_, made_.bytes(),
+                           &size, policy_.server_key);
   password_.Clear();
   switch (result) {
     case tls::EncryptResult::kOk:

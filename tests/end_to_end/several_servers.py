@@ -220,7 +220,7 @@ def hang_under_load(room):
 
 
 def hang_without_checks(room):
-    """A client that waits in vain is what a hang costs where nothing checks; then it is left out."""
+    """Where nothing checks, a hang costs a client its time; then the server is left out."""
     with room.proxy("--handshake_timeout=1") as proxy:
         process = room.servers[0].process
         try:

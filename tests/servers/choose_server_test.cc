@@ -122,23 +122,20 @@ TEST(ChooseServer, RoundRobinGoesOnBehindTheLargestTurn) {
 TEST(ChooseServer, LeastConnectionsTakesTheFewestAmongThoseThatAreUp) {
   for (uint32_t turn = 0; turn < 6; ++turn) {
     const std::vector<Kind> kinds = {Kind::kUp, Kind::kUnhealthy, Kind::kUp, Kind::kQuarantined};
-    EXPECT_EQ(ChooseServer(Balance::kLeastConnections, MakeAll(kinds, {3, 0, 2, 1}), {}, turn,
-                           kNow),
-              2u);
+    EXPECT_EQ(
+        ChooseServer(Balance::kLeastConnections, MakeAll(kinds, {3, 0, 2, 1}), {}, turn, kNow), 2u);
   }
 }
 
 TEST(ChooseServer, LeastConnectionsTakesEqualsInTurn) {
-  const std::vector<ServerAddress> servers =
-      MakeAll(std::vector<Kind>(4, Kind::kUp), {1, 0, 1, 0});
+  const std::vector<ServerAddress> servers = MakeAll(std::vector<Kind>(4, Kind::kUp), {1, 0, 1, 0});
   EXPECT_EQ(ChooseServer(Balance::kLeastConnections, servers, {}, 6, kNow), 1u);
   EXPECT_EQ(ChooseServer(Balance::kLeastConnections, servers, {}, 7, kNow), 3u);
 }
 
 // As the connections come, each counted where it went: never more than one apart.
 TEST(ChooseServer, LeastConnectionsStaysLevel) {
-  const std::vector<ServerAddress> servers =
-      MakeAll(std::vector<Kind>(3, Kind::kUp), {5, 0, 2});
+  const std::vector<ServerAddress> servers = MakeAll(std::vector<Kind>(3, Kind::kUp), {5, 0, 2});
   for (uint32_t turn = 0; turn < 8; ++turn) {
     const size_t place = ChooseServer(Balance::kLeastConnections, servers, {}, turn, kNow);
     EXPECT_NE(place, 0u);

@@ -53,8 +53,8 @@ struct Links {
   bool tls_required = false;
   bool unix_server = false;
   bool allow_cleartext_password = false;
-  bool rsa_certificate = false;  // Its signatures are made elsewhere,
-  bool late_signatures = false;  // and come when the script says so; else at once.
+  bool rsa_certificate = false;      // Its signatures are made elsewhere,
+  bool late_signatures = false;      // and come when the script says so; else at once.
   std::string_view server_key = {};  // PEM; empty: any will do.
   bool own_key = true;  // The proxy has an RSA key for plaintext clients of a unix-socket server.
   // What must not go to a server over plaintext TCP. Empty: nothing is looked for.

@@ -103,7 +103,9 @@ void World::MakeServices(const Keys& keys) {
   service.session.auth.allow_cleartext_password = options.allow_cleartext_password;
   service.session.auth.password_key = keys.password_key.get();
   for (size_t i = dice.Between(1, 4); i > 0; --i) {
-    service.servers.push_back({ServerAddressOf(options.unix_server), "simulated", {},
+    service.servers.push_back({ServerAddressOf(options.unix_server),
+                               "simulated",
+                               {},
                                std::make_shared<ServerState>("simulated")});
   }
   service.balance = static_cast<Balance>(dice.Below(3));

@@ -144,10 +144,9 @@ TEST(ServerKey, AnotherWillNot) {
 }
 
 TEST(ServerKey, ParseRefusesWhatNoServerMaySend) {
-  for (const std::string& key :
-       {std::string(), std::string("garbage"), PublicKeyOfBits(512),
-        tests::ToPublicPem(tests::TestKeyPem(tests::KeyType::kP256)),
-        tests::TestKeyPem(tests::KeyType::kRsa2048)}) {
+  for (const std::string& key : {std::string(), std::string("garbage"), PublicKeyOfBits(512),
+                                 tests::ToPublicPem(tests::TestKeyPem(tests::KeyType::kP256)),
+                                 tests::TestKeyPem(tests::KeyType::kRsa2048)}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ServerKey::Parse(key).status())) << key;
     EXPECT_EQ(ERR_peek_error(), 0u);
   }
