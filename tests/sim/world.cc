@@ -1,13 +1,10 @@
 #include "tests/sim/world.h"
 
-#include <netinet/in.h>
-#include <sys/un.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <utility>
 
+#include "tests/sim/addresses.h"
 #include "tests/sim/failure.h"
 #include "tests/support/test_certs.h"
 
@@ -17,19 +14,6 @@ namespace {
 // Far above what any world needs; one that goes on for ever is stuck in a circle.
 constexpr size_t kRoundsMax = 3'000'000;
 constexpr size_t kJumpsMax = 20'000;
-
-Address ServerAddressOf(bool unix_server) {
-  if (unix_server) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, "/simulated");
-    return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-  }
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(3306);
-  return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-}
 
 }  // namespace
 
@@ -102,11 +86,15 @@ void World::MakeServices(const Keys& keys) {
   service.session.tls_required = options.tls_required;
   service.session.auth.allow_cleartext_password = options.allow_cleartext_password;
   service.session.auth.password_key = keys.password_key.get();
-  for (size_t i = dice.Between(1, 4); i > 0; --i) {
-    service.servers.push_back({ServerAddressOf(options.unix_server),
-                               "simulated",
-                               {},
-                               std::make_shared<ServerState>("simulated")});
+  const size_t count = dice.Between(1, kServersMax);
+  options.servers_down.assign(count, false);
+  for (size_t place = 0; place < count; ++place) {
+    // One that lives at least, or sessions couldn't come to their end.
+    const bool another_lives = place > 0 && !options.servers_down[0];
+    options.servers_down[place] = (another_lives || place + 1 < count) && dice.OneIn(4);
+    const Address address = ServerAddressOf(place, options.unix_server);
+    service.servers.push_back(
+        {address, address.ToString(), {}, std::make_shared<ServerState>(address.ToString())});
   }
   service.balance = static_cast<Balance>(dice.Below(3));
   service.max_connections_in_process = options.max_connections;
