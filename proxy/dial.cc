@@ -27,7 +27,9 @@ ConnectOutcome OutcomeOf(int error) {
 // Connects to the next server, or tells the client of `error`, the last one's, where there is none
 // that wasn't tried, or no time.
 void Connection::ConnectToServer(int error) {
-  if (!ChooseNextServer()) return RefuseUnreachable(error);
+  if (!ChooseNextServer()) {
+    return RefuseUnreachable(error == 0 ? ESHUTDOWN : error);  // All are drained.
+  }
   Link& link = links_[Side::kServer];
   const ServerAddress& server = service().servers[server_index_];
   const int fd = ring().OpenSocket(server.address);
@@ -88,7 +90,7 @@ void Connection::OnConnectFailed(int error) {
 }
 
 void Connection::RefuseUnreachable(int error) {
-  bench_->stats->server_connect_failures.Add();
+  if (error != ESHUTDOWN) bench_->stats->server_connect_failures.Add();  // No connect says that.
   const std::string message =
       absl::StrCat("Can't connect to MySQL server on '", service().servers[server_index_].text,
                    "' (", error, ")");

@@ -68,6 +68,7 @@ Process::Process(CommandLine command_line, std::function<CommandLine()> parse)
       counts_(command_line_.config.listeners.size() + 1),
       servers_([this](const Services& services) {
         for (const auto& worker : workers_) worker->Replace(services);
+        if (overseer_ != nullptr) overseer_->SetServices(services);
       }) {
   const Config& config = command_line_.config;
   worker_count_ = config.workers > 0
@@ -124,20 +125,44 @@ bool Process::Start(StartError* error) {
   servers_.Put({services.begin(), services.end()});
   RaiseFileLimit(config, worker_count_);
   if (!StartWorkers(std::move(sockets), error)) return false;
-  if (!config.admin.empty()) {
-    std::vector<const Stats*> stats;
-    for (const auto& worker : workers_) stats.push_back(&worker->stats());
-    absl::StatusOr<std::unique_ptr<Admin>> admin = Admin::Start(
-        config.admin, stats,
-        {[this] { return servers_.registry()->All(); }, [this] { return servers_.WhyNotReady(); }});
-    if (!admin.ok()) {
-      *error = {"admin", std::string(admin.status().message())};
-      return false;
-    }
-    admin_ = *std::move(admin);
-    LogInfo("admin on " + admin_->address());
-  }
+  if (!StartAdmin(addresses, error)) return false;
   LogListeners(addresses);
+  return true;
+}
+
+bool Process::StartAdmin(const std::vector<BoundAddress>& addresses, StartError* error) {
+  if (command_line_.config.admin.empty()) return true;
+  std::vector<Worker*> workers;
+  for (const auto& worker : workers_) workers.push_back(worker.get());
+  std::vector<std::vector<std::string>> listen(servers_.services().size());
+  for (const BoundAddress& bound : addresses) {
+    listen[bound.listener].push_back(bound.address.ToString());
+  }
+  overseer_ = std::make_unique<Overseer>(std::move(workers), servers_.registry()->drains(),
+                                         std::move(listen));
+  overseer_->SetServices(servers_.services());
+
+  AdminSource source;
+  source.io_engine = engine_;
+  for (const auto& worker : workers_) source.workers.push_back(&worker->stats());
+  source.list_sessions = [this](uint64_t after, uint32_t count_max) {
+    return overseer_->ListSessions(after, count_max);
+  };
+  source.close_session = [this](uint64_t id) { return overseer_->CloseSession(id); };
+  source.drain_server = [this](std::string_view server, bool drained) {
+    return overseer_->DrainServer(server, drained);
+  };
+  source.listeners = [this] { return overseer_->Listeners(); };
+  source.servers = [this] { return servers_.registry()->All(); };
+  source.why_not_ready = [this] { return servers_.WhyNotReady(); };
+  absl::StatusOr<std::unique_ptr<Admin>> admin =
+      Admin::Start(command_line_.config.admin, std::move(source));
+  if (!admin.ok()) {
+    *error = {"admin", std::string(admin.status().message())};
+    return false;
+  }
+  admin_ = *std::move(admin);
+  LogInfo("admin on " + admin_->address());
   return true;
 }
 

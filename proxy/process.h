@@ -19,6 +19,7 @@
 
 #include "proxy/admin/admin.h"
 #include "proxy/config/command_line.h"
+#include "proxy/overseer.h"
 #include "proxy/server_watch.h"
 #include "proxy/signer_pool.h"
 #include "proxy/start.h"
@@ -40,6 +41,7 @@ class Process {
   bool Start(StartError* error);
   bool StartLogInSandbox(StartError* error);
   bool StartWorkers(std::vector<std::vector<ListenSocket>> sockets, StartError* error);
+  bool StartAdmin(const std::vector<BoundAddress>& addresses, StartError* error);
   void LogListeners(const std::vector<BoundAddress>& addresses) const;
   void WarnAboutKeyFiles() const;
   int NextSignal();
@@ -62,7 +64,8 @@ class Process {
   std::vector<OpenCount> counts_;  // The process's, then each listener's. Outlives the workers.
   std::unique_ptr<SignerPool> signers_;  // Null until a key needs them. Outlive the workers.
   std::vector<std::unique_ptr<Worker>> workers_;
-  ServerWatch servers_;  // Has the services; its threads use the workers.
+  std::unique_ptr<Overseer> overseer_;  // Null without admin.
+  ServerWatch servers_;  // Has the services; its threads use what stands above.
   std::unique_ptr<Admin> admin_;
 };
 

@@ -73,8 +73,9 @@ void ServerWatch::Publish() {
 std::string ServerWatch::WhyNotReady() const {
   for (const auto& service : services()) {
     const std::vector<ServerAddress>& servers = service->servers;
-    const bool any_up = std::any_of(servers.begin(), servers.end(),
-                                    [](const auto& server) { return !server.state->down(); });
+    const bool any_up = std::any_of(servers.begin(), servers.end(), [](const auto& server) {
+      return !server.state->down() && !server.drained();
+    });
     if (any_up) continue;
     std::string texts;
     for (const ServerAddress& server : servers) {

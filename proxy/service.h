@@ -31,6 +31,7 @@ class alignas(64) OpenCount {
     return false;
   }
   void Subtract() { count_.fetch_sub(1, std::memory_order_relaxed); }
+  uint32_t value() const { return count_.load(std::memory_order_relaxed); }
 
  private:
   std::atomic<uint32_t> count_{0};

@@ -200,8 +200,9 @@ void GiveServers(std::vector<ResolvedName> names, ServerRegistry* registry, Serv
     for (const Address& address : name.addresses) {
       std::string text = address.ToString();
       std::shared_ptr<ServerState> state = registry->Get(text);
+      const std::atomic<bool>* drain = registry->drains()->Of(text);
       service->servers.push_back(
-          {address, std::move(text), ServerTuning(*service, address), std::move(state)});
+          {address, std::move(text), ServerTuning(*service, address), std::move(state), drain});
     }
   }
   service->names = std::move(names);

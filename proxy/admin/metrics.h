@@ -17,11 +17,14 @@ namespace sallyport {
 // Sums the workers' Stats when asked; nothing is counted twice and nothing is kept here.
 class Metrics : public prometheus::Collectable {
  public:
-  // `workers` must outlive it. start_time: Unix seconds. servers: lists those to tell of; may be
-  // empty.
-  Metrics(std::vector<const Stats*> workers, double start_time,
+  // `workers` must outlive it. start_time: Unix seconds. io_engine: the rings' name. servers: lists
+  // those to tell of; may be empty.
+  Metrics(std::vector<const Stats*> workers, double start_time, std::string io_engine = {},
           std::function<ServerStates()> servers = {})
-      : workers_(std::move(workers)), start_time_(start_time), servers_(std::move(servers)) {}
+      : workers_(std::move(workers)),
+        start_time_(start_time),
+        io_engine_(std::move(io_engine)),
+        servers_(std::move(servers)) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
@@ -31,6 +34,7 @@ class Metrics : public prometheus::Collectable {
  private:
   const std::vector<const Stats*> workers_;
   const double start_time_;
+  const std::string io_engine_;
   const std::function<ServerStates()> servers_;
 };
 

@@ -58,7 +58,7 @@ size_t ChooseServer(Balance balance, std::span<const ServerAddress> servers,
   Places untried;
   for (size_t place = 0; place < servers.size(); ++place) {
     SALLYPORT_CHECK(servers[place].state != nullptr);
-    if (!Contains(tried, place)) untried.push_back(place);
+    if (!Contains(tried, place) && !servers[place].drained()) untried.push_back(place);
   }
   if (untried.empty()) return kNoServer;
   Places usable = UsablePlaces(servers, untried, now_ms);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/servers/server_drains.h"
 #include "proxy/servers/server_state.h"
 
 namespace sallyport {
@@ -20,10 +21,14 @@ class ServerRegistry {
   // snapshot or a connection names it.
   std::shared_ptr<ServerState> Get(const std::string& text);
 
+  // drains: an operator's switches. They live as long as this, whatever servers come and go.
+  ServerDrains* drains() { return &drains_; }
+
   // All lists those that live, by text.
   std::vector<std::shared_ptr<const ServerState>> All() const;
 
  private:
+  ServerDrains drains_;
   mutable std::mutex mutex_;
   std::map<std::string, std::weak_ptr<ServerState>> states_;
 };
