@@ -137,6 +137,7 @@ bool Process::Start(StartError* error) {
     admin_ = *std::move(admin);
     LogInfo("admin on " + admin_->address());
   }
+  servers_.Start();
   LogListeners(addresses);
   return true;
 }
