@@ -126,6 +126,7 @@ bool Process::Start(StartError* error) {
   RaiseFileLimit(config, worker_count_);
   if (!StartWorkers(std::move(sockets), error)) return false;
   if (!StartAdmin(addresses, error)) return false;
+  servers_.Start();
   LogListeners(addresses);
   return true;
 }

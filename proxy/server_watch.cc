@@ -48,6 +48,12 @@ void ServerWatch::Put(Services services) {
   Publish();
 }
 
+void ServerWatch::Start() {
+  const std::lock_guard lock(mutex_);
+  started_ = true;
+  Watch();
+}
+
 Services ServerWatch::services() const {
   const std::lock_guard lock(mutex_);
   return services_;
@@ -66,6 +72,11 @@ void ServerWatch::OnNamesChanged(uint64_t generation, size_t listener,
 // With mutex_ held.
 void ServerWatch::Publish() {
   publish_(services_);
+  if (started_) Watch();
+}
+
+// Likewise.
+void ServerWatch::Watch() {
   health_.Set(TargetsOf(services_));
   generation_ = names_.Set(NamesOf(services_));
 }

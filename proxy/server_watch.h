@@ -26,8 +26,11 @@ class ServerWatch {
   ServerRegistry* registry() { return &registry_; }
   const ServerRegistry& registry() const { return registry_; }
 
-  // Put puts `services` into force. The first call is for where all threads may start.
+  // Put puts `services` into force.
   void Put(Services services);
+  // Start begins to look names up and to check servers, in threads. Once, after a Put, when whom
+  // publish tells is all there.
+  void Start();
   Services services() const;
 
   // WhyNotReady: the first listener with no server that is up, as text; empty: there is none.
@@ -36,12 +39,14 @@ class ServerWatch {
  private:
   void OnNamesChanged(uint64_t generation, size_t listener, const std::vector<ResolvedName>& names);
   void Publish();
+  void Watch();
 
   const std::function<void(const Services&)> publish_;
   ServerRegistry registry_;
   mutable std::mutex mutex_;
   Services services_;        // Guarded by mutex_, as the next.
   uint64_t generation_ = 0;  // Of what the NameWatch has.
+  bool started_ = false;
   HealthWatch health_;
   NameWatch names_;  // Last: its thread uses what stands above.
 };
