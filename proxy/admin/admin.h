@@ -30,8 +30,8 @@ struct AdminSource {
   std::function<bool(std::string_view server, bool drained)> drain_server;
   std::function<std::vector<ListenerFacts>()> listeners;
   // As ServerWatch has them, on the same thread.
-  std::function<ServerStates()> servers;
-  std::function<std::string()> why_not_ready;  // Nothing: ready.
+  std::function<ServerStates()> servers{};
+  std::function<std::string()> why_not_ready{};  // Nothing: ready.
 };
 
 // Admin serves from one thread of its own. However many connect, and however slowly they ask: at

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <vector>
 
@@ -165,6 +166,17 @@ TEST(ChooseServer, OfThoseThatAreOutTheSoonestBackGoesFirstAndTheUnhealthyLast) 
     const uint16_t tried[] = {2, 1};
     EXPECT_EQ(ChooseServer(balance, servers, std::span(tried).first(1), 0, kNow), 1u);
     EXPECT_EQ(ChooseServer(balance, servers, tried, 0, kNow), 0u);
+  }
+}
+
+TEST(ChooseServer, ADrainedServerIsNeverChosen) {
+  const std::atomic<bool> drain{true};
+  std::vector<ServerAddress> servers = MakeAll({Kind::kUp, Kind::kQuarantined});
+  servers[0].drain = &drain;
+  for (const Balance balance : kBalances) {
+    EXPECT_EQ(ChooseServer(balance, servers, {}, 0, kNow), 1u);
+    const uint16_t tried[] = {1};
+    EXPECT_EQ(ChooseServer(balance, servers, tried, 0, kNow), kNoServer);
   }
 }
 
