@@ -47,63 +47,8 @@ Connection::~Connection() {
 void Connection::Start() {
   const int fd = links_[Side::kClient].fd;
   client_text_ = ring().PeerAddress(fd).ToString();
-  ConnectToServer();
+  ConnectToServer(0);
   Settle();
-}
-
-// --- The server.
-
-// Goes on to a server that is in use. False: there is none, and `server_index_` names the last.
-bool Connection::SkipDrained() {
-  while (service().servers[server_index_].drained()) {
-    if (server_index_ + 1u == service().servers.size()) return false;
-    ++server_index_;
-  }
-  return true;
-}
-
-void Connection::ConnectToServer() {
-  Link& link = links_[Side::kServer];
-  if (!SkipDrained()) return RefuseUnreachable(ESHUTDOWN);  // No connect says that.
-  const ServerAddress& server = service().servers[server_index_];
-  const int fd = ring().OpenSocket(server.address);
-  if (fd < 0) return RefuseUnreachable(-fd);
-  link.fd = fd;
-  link.connect_in_flight = true;
-  ring().Tune(fd, server.tuning);
-  ring().Connect(fd, &server.address, Tag(Verb::kConnect, Side::kServer));
-}
-
-void Connection::OnConnect(int32_t result) {
-  Link& link = links_[Side::kServer];
-  link.connect_in_flight = false;
-  if (closing_) return CloseIfQuiet();
-  if (result >= 0) {
-    link.connected = true;
-    dialled_ms_ = static_cast<uint32_t>(ring().now_ms() - started_ms_);
-    session_.ServerConnected(service().servers[server_index_].address.is_unix());
-    return Settle();
-  }
-  ring().Close(link.fd, false);
-  link.fd = -1;
-  if (session_.client_finished()) return DeliverEnd(Side::kServer, true);
-  const bool timed_out = result == -ECANCELED;
-  if (!timed_out && server_index_ + 1u < service().servers.size()) {
-    ++server_index_;
-    ConnectToServer();
-  } else {
-    RefuseUnreachable(timed_out ? ETIMEDOUT : -result);
-  }
-  Settle();
-}
-
-void Connection::RefuseUnreachable(int error) {
-  if (error != ESHUTDOWN) bench_->stats->server_connect_failures.Add();
-  const std::string message =
-      absl::StrCat("Can't connect to MySQL server on '", service().servers[server_index_].text,
-                   "' (", error, ")");
-  session_.Refuse(CloseReason::kServerUnreachable, {2003, "HY000", message}, &bench_->outboxes);
-  SendOutboxes(false);
 }
 
 // --- Completions.
@@ -127,6 +72,7 @@ void Connection::OnCompletion(const Completion& completion) {
 
 void Connection::Count() {
   if (session_.phase() != noted_phase_) NotePhase();
+  if (!server_answered_ && links_[Side::kServer].bytes_received > 0) NoteServerAnswered();
   const SessionSummary& summary = session_.summary();
   if (summary.logged_in && !login_counted_) {
     login_counted_ = true;
@@ -172,8 +118,8 @@ Connection::Stage Connection::CurrentStage() const {
 uint64_t Connection::Deadline() const {
   switch (stage_) {
     case Stage::kLogin:
-      return stage_ms_ + (links_[Side::kServer].connect_in_flight ? service().connect_timeout_ms
-                                                                  : service().handshake_timeout_ms);
+      return links_[Side::kServer].connect_in_flight ? attempt_deadline_ms_
+                                                     : stage_ms_ + service().handshake_timeout_ms;
     case Stage::kCommand:
       if (links_[Side::kClient].ended || links_[Side::kServer].ended) {
         return active_ms_ + kHalfClosedMsMax;
@@ -278,6 +224,8 @@ void Connection::CloseIfQuiet() {
     if (link.fd >= 0) ring().Close(link.fd, reset);
     link.fd = -1;
   }
+  NoteServerSilent();
+  LeaveServer();
   for (const Side side : kBothSides) CountWaiting(side);
   CountEnd();
   LogEnd();
@@ -329,6 +277,8 @@ void Connection::LogEnd() const {
   line.Add("session_ms", Duration(Phase::kCommand, Phase::kClosed));
   line.Add("duration_ms", duration_ms).Add("reason", ToText(session_.reason()));
   if (!summary.detail.empty()) line.Add("detail", summary.detail);
+  // Somebody may be in the middle.
+  if (session_.reason() == CloseReason::kServerKeyDiffers) return LogWarning(line);
   LogInfo(line);
 }
 

@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "proxy/inspect.h"
 #include "proxy/limits.h"
 #include "proxy/log/line_limit.h"
@@ -129,10 +130,16 @@ class Connection {
   // What the deadline is for.
   enum class Stage : uint8_t { kLogin, kCommand, kExcuse, kLinger };
 
-  void ConnectToServer();
-  bool SkipDrained();
+  // --- The server (dial.cc).
+  void ConnectToServer(int error);
+  bool ChooseNextServer();
   void OnConnect(int32_t result);
+  void OnConnectFailed(int error);
   void RefuseUnreachable(int error);
+  void NoteServerAnswered();
+  void NoteServerSilent();
+  void LeaveServer();
+  ServerState& server_state() const { return *service_->servers[server_index_].state; }
 
   // --- Moving bytes (relay.cc).
   void OnRecv(Side side, const Completion& completion);
@@ -202,7 +209,13 @@ class Connection {
   uint32_t dialled_ms_ = 0;                                                      // Likewise.
   Phase noted_phase_ = Phase::kGreeting;  // The furthest that reached_us_ has.
   Stage stage_ = Stage::kLogin;
+  // The server, whose state counts this connection; those that were tried, it among them.
   uint16_t server_index_ = 0;
+  bool server_counted_ = false;
+  bool server_answered_ = false;
+  absl::InlinedVector<uint16_t, 4> tried_;
+  uint64_t attempt_ms_ = 0;           // When connecting to it began,
+  uint64_t attempt_deadline_ms_ = 0;  // and has to end.
   bool login_counted_ = false;
   bool handshake_counted_ = false;
   bool closing_ = false;

@@ -77,6 +77,21 @@ inline constexpr uint32_t kFailedLinesPerSecond = 5;
 // How soon a line says how many were left out.
 inline constexpr uint64_t kLeftOutMs = 10'000;
 
+// A server that failed is left out for this long, then one connection may try it; each time that
+// fails it is twice as long. A restart takes some seconds, so the first is short; and one client a
+// minute that waits for a dead server in vain is bearable where others stand by.
+inline constexpr uint64_t kQuarantineMsMin = 1'000;
+inline constexpr uint64_t kQuarantineMsMax = 60'000;
+
+// Servers that were not tried yet share what is left of connect_timeout, but each gets this much:
+// enough for a lost SYN, which is sent again after a second.
+inline constexpr uint64_t kConnectAttemptMsMin = 1'200;
+
+// How often the thread that looks names up wakes to see whether a server failed, and how soon after
+// the last look that is a reason for another: a resolver is not asked for each connection lost.
+inline constexpr uint32_t kNameLookMs = 1'000;
+inline constexpr uint32_t kNameLookAfterFailureMs = 5'000;
+
 // Accept stopped for lack of file descriptors or memory: it is tried again after this pause. Armed
 // at once it would fail at once, and the worker would spin.
 inline constexpr uint64_t kAcceptPauseMs = 100;

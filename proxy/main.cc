@@ -18,7 +18,10 @@ int CheckConfig(const CommandLine& command_line) {
   for (size_t i = 0; i < command_line.config.listeners.size(); ++i) {
     StartError error;
     Service service;
-    if (LoadTls(command_line.config, i, nullptr, &service, &error)) continue;
+    if (LoadTls(command_line.config, i, nullptr, &service, &error) &&
+        LoadServerKey(command_line.config, i, &service, &error)) {
+      continue;
+    }
     std::fputs(command_line.Complaint(error.option, error.what, i).c_str(), stderr);
     return kExitBadConfig;
   }

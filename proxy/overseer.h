@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "proxy/inspect.h"
-#include "proxy/server_drains.h"
+#include "proxy/servers/server_drains.h"
 #include "proxy/worker.h"
 
 namespace sallyport {

@@ -78,7 +78,11 @@ Process::Process(CommandLine command_line, std::function<CommandLine()> parse)
     : command_line_(std::move(command_line)),
       parse_(std::move(parse)),
       watchdog_ms_(WatchdogMs()),
-      counts_(command_line_.config.listeners.size() + 1) {
+      counts_(command_line_.config.listeners.size() + 1),
+      servers_([this](const Services& services) {
+        for (const auto& worker : workers_) worker->Replace(services);
+        if (overseer_ != nullptr) overseer_->SetServices(services);
+      }) {
   const Config& config = command_line_.config;
   worker_count_ = config.workers > 0
                       ? config.workers
@@ -125,18 +129,18 @@ bool Process::Start(StartError* error) {
   NewServices services;
   std::vector<std::vector<ListenSocket>> sockets;
   std::vector<BoundAddress> addresses;
-  if (!MakeServices(config, counts_, {}, {}, &services, error) ||
+  if (!MakeServices(config, counts_, servers_.registry(), {}, {}, &services, error) ||
       !OpenListeners(config, services, worker_count_, &sockets, &addresses, error) ||
       !StartLogInSandbox(error) || !ChooseRing(config, &make_ring_, &engine_, error)) {
     return false;
   }
   GiveSigners(config, &signers_, &services);
-  GiveDrains(&drains_, &services);
-  services_.assign(services.begin(), services.end());
+  servers_.Put({services.begin(), services.end()});
   NoteExpiries();
   RaiseFileLimit(config, worker_count_);
   if (!StartWorkers(std::move(sockets), error)) return false;
   if (!StartAdmin(addresses, error)) return false;
+  servers_.Start();
   LogListeners(addresses);
   return true;
 }
@@ -145,12 +149,13 @@ bool Process::StartAdmin(const std::vector<BoundAddress>& addresses, StartError*
   if (command_line_.config.admin.empty()) return true;
   std::vector<Worker*> workers;
   for (const auto& worker : workers_) workers.push_back(worker.get());
-  std::vector<std::vector<std::string>> listen(services_.size());
+  std::vector<std::vector<std::string>> listen(servers_.services().size());
   for (const BoundAddress& bound : addresses) {
     listen[bound.listener].push_back(bound.address.ToString());
   }
-  overseer_ = std::make_unique<Overseer>(std::move(workers), &drains_, std::move(listen));
-  overseer_->SetServices(services_);
+  overseer_ = std::make_unique<Overseer>(std::move(workers), servers_.registry()->drains(),
+                                         std::move(listen));
+  overseer_->SetServices(servers_.services());
 
   AdminSource source;
   source.io_engine = engine_;
@@ -164,6 +169,8 @@ bool Process::StartAdmin(const std::vector<BoundAddress>& addresses, StartError*
     return overseer_->DrainServer(server, drained);
   };
   source.listeners = [this] { return overseer_->Listeners(); };
+  source.servers = [this] { return servers_.registry()->All(); };
+  source.why_not_ready = [this] { return servers_.WhyNotReady(); };
   absl::StatusOr<std::unique_ptr<Admin>> admin =
       Admin::Start(command_line_.config.admin, std::move(source));
   if (!admin.ok()) {
@@ -195,7 +202,7 @@ bool Process::StartWorkers(std::vector<std::vector<ListenSocket>> sockets, Start
   const std::vector<int> cpus =
       command_line_.config.pin_workers ? AllowedCpus() : std::vector<int>();
   for (int index = 0; index < worker_count_; ++index) {
-    auto worker = std::make_unique<Worker>(services_, index, make_ring_(),
+    auto worker = std::make_unique<Worker>(servers_.services(), index, make_ring_(),
                                            std::move(sockets[static_cast<size_t>(index)]));
     const absl::Status started =
         worker->Start(cpus.empty() ? -1 : cpus[static_cast<size_t>(index) % cpus.size()]);
@@ -209,7 +216,8 @@ bool Process::StartWorkers(std::vector<std::vector<ListenSocket>> sockets, Start
 }
 
 void Process::LogListeners(const std::vector<BoundAddress>& addresses) {
-  const bool self_signed = std::any_of(services_.begin(), services_.end(), [](const auto& service) {
+  const Services services = servers_.services();
+  const bool self_signed = std::any_of(services.begin(), services.end(), [](const auto& service) {
     return service->self_signed != nullptr;
   });
   if (self_signed) {
@@ -220,7 +228,7 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) {
   WarnAboutKeyFiles();
   WarnAboutExpiries();
   for (const BoundAddress& bound : addresses) {
-    const Service& service = *services_[bound.listener];
+    const Service& service = *services[bound.listener];
     Line line("listening on " + bound.address.ToString());
     if (!service.name.empty()) line.Add("listener", service.name);
     line.Add("server", Texts(service.servers));
@@ -237,7 +245,7 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) {
 }
 
 void Process::WarnAboutKeyFiles() const {
-  for (const std::shared_ptr<const Service>& service : services_) {
+  for (const std::shared_ptr<const Service>& service : servers_.services()) {
     for (const LooseKeyFile& file : service->loose_key_files) {
       LogWarning(Line("others than its owner may touch the private key's file; chmod 600 it")
                      .Add("file", file.path)
@@ -247,9 +255,10 @@ void Process::WarnAboutKeyFiles() const {
 }
 
 void Process::NoteExpiries() {
+  const Services services = servers_.services();
   std::vector<Expiry> all;
-  for (size_t i = 0; i < services_.size(); ++i) {
-    const auto of_one = ExpiriesOf(command_line_.config.listeners[i], *services_[i]);
+  for (size_t i = 0; i < services.size(); ++i) {
+    const auto of_one = ExpiriesOf(command_line_.config.listeners[i], *services[i]);
     all.insert(all.end(), of_one.begin(), of_one.end());
   }
   expiry_watch_.Replace(std::move(all));
@@ -330,14 +339,12 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
     keep.push_back(!listener.has_value());
   }
   if (!CheckFiles(plan.config, keep, &error) ||
-      !MakeServices(plan.config, counts_, services_, keep, &services, &error)) {
+      !MakeServices(plan.config, counts_, servers_.registry(), servers_.services(), keep, &services,
+                    &error)) {
     return wanted.Complaint(error.option, error.what, *plan.wanted_listeners[error.listener]);
   }
   GiveSigners(plan.config, &signers_, &services);
-  GiveDrains(&drains_, &services);
-  services_.assign(services.begin(), services.end());
-  for (const auto& worker : workers_) worker->Replace(services_);
-  if (overseer_ != nullptr) overseer_->SetServices(services_);
+  servers_.Put({services.begin(), services.end()});
   wanted.config = std::move(plan.config);
   for (size_t i = 0; i < plan.wanted_listeners.size(); ++i) {
     const std::optional<size_t> listener = plan.wanted_listeners[i];
@@ -364,6 +371,9 @@ bool Process::CheckFiles(const Config& config, const std::vector<bool>& keep,
     const ListenerConfig& listener = config.listeners[i];
     if (keep[i]) continue;
     error->listener = i;
+    if (!CheckReadable(sandbox_, "server_public_key", listener.server_public_key, error)) {
+      return false;
+    }
     for (const TlsFile& file : TlsFiles(listener)) {
       if (!CheckReadable(sandbox_, file.option, file.path, error)) return false;
     }

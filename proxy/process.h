@@ -21,6 +21,7 @@
 #include "proxy/config/command_line.h"
 #include "proxy/expiry.h"
 #include "proxy/overseer.h"
+#include "proxy/server_watch.h"
 #include "proxy/signer_pool.h"
 #include "proxy/start.h"
 #include "proxy/worker.h"
@@ -63,13 +64,12 @@ class Process {
   SandboxState sandbox_;
   RingFactory make_ring_;
   std::string engine_;
-  ServerDrains drains_;            // Outlives the workers, as does:
   std::vector<OpenCount> counts_;  // The process's, then each listener's. Outlives the workers.
   std::unique_ptr<SignerPool> signers_;  // Null until a key needs them. Outlive the workers.
-  Services services_;
   ExpiryWatch expiry_watch_;  // Outlives admin_.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Overseer> overseer_;  // Null without admin.
+  ServerWatch servers_;  // Has the services; its threads use what stands above.
   std::unique_ptr<Admin> admin_;
 };
 

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "proxy/ring/ring.h"
+#include "proxy/servers/choose_server.h"
+#include "proxy/servers/name_watch.h"
 #include "proxy/session/session.h"
 #include "proxy/signer_pool.h"
 #include "tls/context.h"
@@ -18,16 +20,6 @@
 #include "tls/self_signed.h"
 
 namespace sallyport {
-
-// One address of a server. A name that resolves to several addresses is several of these.
-struct ServerAddress {
-  Address address;
-  std::string text;  // As errors and logs name it: "127.0.0.1:3306", "unix:/run/mysqld.sock".
-  SocketTuning tuning{};
-  const std::atomic<bool>* drain = nullptr;  // An operator's switch (ServerDrains); null: none.
-
-  bool drained() const { return drain != nullptr && drain->load(std::memory_order_relaxed); }
-};
 
 // OpenCount counts connections for all workers: a limit can't be kept by one of them. It outlives
 // the snapshots that point to it, so that a reload forgets nobody.
@@ -55,8 +47,16 @@ struct LooseKeyFile {
 struct Service {
   std::string name;                    // The listener's; may be empty.
   SessionOptions session;              // Points to what is owned below.
-  std::vector<ServerAddress> servers;  // Tried in this order.
-  SocketTuning tuning;                 // Of clients' connections.
+  std::vector<ServerAddress> servers;  // Never empty.
+  Balance balance = Balance::kFirstAvailable;
+  // Counts the connections that chose a server, for those that take turns.
+  std::shared_ptr<std::atomic<uint32_t>> turn = std::make_shared<std::atomic<uint32_t>>(0);
+  SocketTuning tuning;              // Of clients' connections.
+  std::vector<ResolvedName> names;  // What the servers were made of.
+  std::string server_congestion_control;
+  uint32_t resolve_interval_ms = 0;       // 0: never again.
+  uint32_t health_check_interval_ms = 0;  // 0: no checks.
+  uint32_t health_check_timeout_ms = 0;
   uint32_t connect_timeout_ms = 0;
   uint32_t handshake_timeout_ms = 0;
   uint32_t idle_timeout_ms = 0;  // 0: none.
@@ -72,6 +72,7 @@ struct Service {
   bool ticket_keys_shared = false;  // With other machines, by a file.
   std::vector<LooseKeyFile> loose_key_files;
   std::shared_ptr<const tls::PasswordKey> password_key;  // Null where nobody can need it.
+  std::shared_ptr<const tls::ServerKey> server_key;      // Null: any.
 
   // Makes the signatures that `tls` defers; outlives the workers. Null: workers make them.
   SignerPool* signers = nullptr;

@@ -48,41 +48,50 @@ SocketTuning TuningOf(const ListenerConfig& config) {
   return tuning;
 }
 
-SocketTuning ServerTuning(const ListenerConfig& config, const Address& address) {
-  SocketTuning tuning = TuningOf(config);
-  const std::string& wanted = config.server_congestion_control;
+SocketTuning ServerTuning(const Service& service, const Address& address) {
+  SocketTuning tuning = service.tuning;
+  const std::string& wanted = service.server_congestion_control;
   if (wanted != "auto" && wanted != "system") tuning.congestion_control = wanted;
   if (wanted == "auto" && address.is_near()) tuning.congestion_control = "cubic";
   return tuning;
 }
 
-bool ResolveServers(const ListenerConfig& config, Service* out, StartError* error) {
+bool ResolveServers(const ListenerConfig& config, ServerRegistry* registry, Service* out,
+                    StartError* error) {
+  std::vector<ResolvedName> names;
   for (const std::string& text : config.server) {
-    const absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(text);
+    absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(text);
     if (!addresses.ok()) {
       return Fail("server", text + ": " + Message(addresses.status()),
                   absl::IsInvalidArgument(addresses.status()), error);
     }
-    for (const Address& address : *addresses) {
-      out->servers.push_back({address, address.ToString(), ServerTuning(config, address)});
-    }
+    names.push_back({text, *std::move(addresses)});
   }
+  GiveServers(std::move(names), registry, out);
   return true;
 }
 
-bool FillService(const Config& whole, size_t listener, const Service* before, Service* out,
-                 StartError* error) {
+bool FillService(const Config& whole, size_t listener, ServerRegistry* registry,
+                 const Service* before, Service* out, StartError* error) {
   const ListenerConfig& config = whole.listeners[listener];
-  if (!LoadTls(whole, listener, before, out, error) || !ResolveServers(config, out, error) ||
+  out->tuning = TuningOf(config);
+  out->server_congestion_control = config.server_congestion_control;
+  if (!LoadTls(whole, listener, before, out, error) ||
+      !LoadServerKey(whole, listener, out, error) ||
+      !ResolveServers(config, registry, out, error) ||
       !MakePasswordKey(config, before, out, error)) {
     return false;
   }
   out->name = config.name;
+  out->balance = config.balance;
+  out->resolve_interval_ms = config.resolve_interval_ms;
+  out->health_check_interval_ms = config.health_check_interval_ms;
+  out->health_check_timeout_ms = config.health_check_timeout_ms;
   out->session.tls = out->tls.get();
   out->session.tls_required = config.tls_mode == TlsMode::kRequired;
   out->session.auth.allow_cleartext_password = config.allow_cleartext_password;
   out->session.auth.password_key = out->password_key.get();
-  out->tuning = TuningOf(config);
+  out->session.auth.server_key = out->server_key.get();
   out->max_connections = config.max_connections;
   out->connect_timeout_ms = config.connect_timeout_ms;
   out->handshake_timeout_ms = config.handshake_timeout_ms;
@@ -92,8 +101,38 @@ bool FillService(const Config& whole, size_t listener, const Service* before, Se
 
 }  // namespace
 
-bool MakeServices(const Config& config, std::span<OpenCount> counts, const Services& before,
-                  const std::vector<bool>& keep, NewServices* out, StartError* error) {
+bool LoadServerKey(const Config& config, size_t listener, Service* out, StartError* error) {
+  const std::string& file = config.listeners[listener].server_public_key;
+  if (file.empty()) return true;
+  const absl::StatusOr<std::string> pem = ReadFile(file);
+  if (!pem.ok()) {
+    return Fail("server_public_key", file + ": " + Message(pem.status()), true, error);
+  }
+  absl::StatusOr<std::unique_ptr<tls::ServerKey>> key = tls::ServerKey::Parse(*pem);
+  if (!key.ok()) {
+    return Fail("server_public_key", file + ": " + Message(key.status()), true, error);
+  }
+  out->server_key = *std::move(key);
+  return true;
+}
+
+void GiveServers(std::vector<ResolvedName> names, ServerRegistry* registry, Service* service) {
+  service->servers.clear();
+  for (const ResolvedName& name : names) {
+    for (const Address& address : name.addresses) {
+      std::string text = address.ToString();
+      std::shared_ptr<ServerState> state = registry->Get(text);
+      const std::atomic<bool>* drain = registry->drains()->Of(text);
+      service->servers.push_back(
+          {address, std::move(text), ServerTuning(*service, address), std::move(state), drain});
+    }
+  }
+  service->names = std::move(names);
+}
+
+bool MakeServices(const Config& config, std::span<OpenCount> counts, ServerRegistry* registry,
+                  const Services& before, const std::vector<bool>& keep, NewServices* out,
+                  StartError* error) {
   SALLYPORT_CHECK(counts.size() == config.listeners.size() + 1);
   SALLYPORT_CHECK(keep.size() == before.size());
   for (size_t i = 0; i < config.listeners.size(); ++i) {
@@ -102,7 +141,7 @@ bool MakeServices(const Config& config, std::span<OpenCount> counts, const Servi
     error->listener = i;
     if (!keep.empty() && keep[i]) {
       *service = *replaced;
-    } else if (!FillService(config, i, replaced, service.get(), error)) {
+    } else if (!FillService(config, i, registry, replaced, service.get(), error)) {
       return false;
     }
     service->max_connections_in_process = config.max_connections;
@@ -112,12 +151,6 @@ bool MakeServices(const Config& config, std::span<OpenCount> counts, const Servi
   }
   error->listener = CommandLine::kNoListener;
   return true;
-}
-
-void GiveDrains(ServerDrains* drains, NewServices* services) {
-  for (const std::shared_ptr<Service>& service : *services) {
-    for (ServerAddress& server : service->servers) server.drain = drains->Of(server.text);
-  }
 }
 
 void GiveSigners(const Config& config, std::unique_ptr<SignerPool>* pool, NewServices* services) {
@@ -206,6 +239,7 @@ bool EnterSandboxFor(const Config& config, const std::string& config_file, Sandb
   if (!wanted) return true;
   std::vector<std::string> files = {config_file};
   for (const ListenerConfig& listener : config.listeners) {
+    files.push_back(listener.server_public_key);
     for (const TlsFile& file : TlsFiles(listener)) files.push_back(file.path);
   }
   out->readable = ReadableFolders(files);

@@ -12,13 +12,20 @@
 
 #include "proxy/config/config.h"
 #include "proxy/ring/ring.h"
-#include "proxy/server_drains.h"
+#include "proxy/servers/server_registry.h"
 #include "proxy/service.h"
 #include "proxy/signer_pool.h"
 #include "proxy/start_error.h"
 #include "proxy/worker.h"
 
 namespace sallyport {
+
+// LoadServerKey reads server_public_key, where there is one. REQUIRES: listener <
+// config.listeners.size().
+bool LoadServerKey(const Config& config, size_t listener, Service* out, StartError* error);
+
+// GiveServers makes `*service`'s servers of what their names were resolved to.
+void GiveServers(std::vector<ResolvedName> names, ServerRegistry* registry, Service* service);
 
 // Snapshots that are still in the making.
 using NewServices = std::vector<std::shared_ptr<Service>>;
@@ -27,11 +34,9 @@ using NewServices = std::vector<std::shared_ptr<Service>>;
 // `counts` outlive all snapshots; the first is the process's, the others the listeners'. At a
 // reload `before` has the snapshots to replace, and `keep` says which of them stay as they are but
 // for the process's own limit; both are empty at the start. The new ones have no signers yet.
-bool MakeServices(const Config& config, std::span<OpenCount> counts, const Services& before,
-                  const std::vector<bool>& keep, NewServices* out, StartError* error);
-
-// GiveDrains ties the snapshots' servers to an operator's switches, which outlive them.
-void GiveDrains(ServerDrains* drains, NewServices* services);
+bool MakeServices(const Config& config, std::span<OpenCount> counts, ServerRegistry* registry,
+                  const Services& before, const std::vector<bool>& keep, NewServices* out,
+                  StartError* error);
 
 // GiveSigners lets `*pool` sign for the snapshots whose certificates defer that, and starts it
 // where it is needed for the first time. `*pool` outlives the snapshots' connections. REQUIRES: the

@@ -9,6 +9,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -74,14 +75,32 @@ bssl::UniquePtr<EVP_PKEY> GenerateKey() {
 
 }  // namespace
 
+ServerKey::ServerKey(bssl::UniquePtr<EVP_PKEY> key) : key_(std::move(key)) {}
+ServerKey::~ServerKey() = default;
+
+absl::StatusOr<std::unique_ptr<ServerKey>> ServerKey::Parse(std::string_view public_key_pem) {
+  LibraryErrors errors;
+  bssl::UniquePtr<EVP_PKEY> key = ParseServerKey(public_key_pem);
+  if (key == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("no RSA public key in PEM of ",
+                                                   kServerKeyBitsMin, " to ", kServerKeyBitsMax,
+                                                   " bits (BEGIN PUBLIC KEY)"));
+  }
+  return std::unique_ptr<ServerKey>(new ServerKey(std::move(key)));
+}
+
+bool ServerKey::is(const EVP_PKEY& key) const { return EVP_PKEY_cmp(key_.get(), &key) == 1; }
+
 EncryptResult EncryptPassword(std::string_view public_key_pem, std::span<const uint8_t> password,
-                              Nonce nonce, std::span<uint8_t> out, size_t* out_size) {
+                              Nonce nonce, std::span<uint8_t> out, size_t* out_size,
+                              const ServerKey* expected) {
   LibraryErrors errors;
   Require(out.size() >= kRsaCiphertextSizeMax, "EncryptPassword: kRsaCiphertextSizeMax");
   bssl::UniquePtr<EVP_PKEY> key = ParseServerKey(public_key_pem);
   if (key == nullptr) {
     return EncryptResult::kBadKey;
   }
+  if (expected != nullptr && !expected->is(*key)) return EncryptResult::kOtherKey;
   if (password.size() + kOaepOverhead > static_cast<size_t>(EVP_PKEY_size(key.get()))) {
     return EncryptResult::kPasswordTooLong;
   }

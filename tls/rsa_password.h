@@ -29,14 +29,34 @@ inline constexpr size_t kRsaCiphertextSizeMax = kServerKeyBitsMax / 8;
 enum class EncryptResult {
   kOk,
   kBadKey,           // Not a PEM "PUBLIC KEY" of RSA, or a size outside the bounds above.
+  kOtherKey,         // Not the one that is expected.
   kPasswordTooLong,  // OAEP-SHA-1 carries modulus - 42 bytes; 214 with 2048 bits, NUL included.
 };
 
+// ServerKey is a server's RSA public key as an operator knows it, to hold against the one that the
+// server sends. Immutable; all threads may use it at once.
+class ServerKey {
+ public:
+  // Parse: kInvalidArgument where EncryptPassword would say kBadKey.
+  static absl::StatusOr<std::unique_ptr<ServerKey>> Parse(std::string_view public_key_pem);
+  ~ServerKey();
+
+  // is: the same modulus and exponent, however it is written down.
+  bool is(const EVP_PKEY& key) const;
+
+ private:
+  explicit ServerKey(bssl::UniquePtr<EVP_PKEY> key);
+
+  const bssl::UniquePtr<EVP_PKEY> key_;
+};
+
 // EncryptPassword encrypts `password` (its final NUL included) for `public_key_pem` and writes the
-// ciphertext to `out`, its size to `*out_size`. REQUIRES: out.size() >= kRsaCiphertextSizeMax.
+// ciphertext to `out`, its size to `*out_size`. expected: null, or the only key that will do.
+// REQUIRES: out.size() >= kRsaCiphertextSizeMax.
 EncryptResult EncryptPassword(std::string_view public_key_pem, std::span<const uint8_t> password,
                               std::span<const uint8_t, kPasswordNonceSize> nonce,
-                              std::span<uint8_t> out, size_t* out_size);
+                              std::span<uint8_t> out, size_t* out_size,
+                              const ServerKey* expected = nullptr);
 
 // PasswordKey is the proxy's own RSA-2048 pair, for plaintext clients in front of a unix-socket
 // server: such a server takes any packet as the password and answers no request for a key.

@@ -67,7 +67,7 @@ absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address, Ad
 Admin::Admin(AdminSource source)
     : source_(std::move(source)),
       start_time_(UnixNow()),
-      metrics_(source_.workers, start_time_, source_.io_engine, source_.expiry) {}
+      metrics_(source_.workers, start_time_, source_.io_engine, source_.expiry, source_.servers) {}
 
 Admin::~Admin() { Stop(); }
 
@@ -137,6 +137,8 @@ HttpReply Admin::Ready(const HttpRequest& request) {
                                      [](const ServerFacts& server) { return server.drained; });
     if (drained) return {.status = 503, .body = "drained"};
   }
+  const std::string why_not = source_.why_not_ready == nullptr ? "" : source_.why_not_ready();
+  if (!why_not.empty()) return {.status = 503, .body = why_not};
   return Health(request);
 }
 

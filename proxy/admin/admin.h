@@ -31,13 +31,17 @@ struct AdminSource {
   std::function<CloseOutcome(uint64_t id)> close_session;
   std::function<bool(std::string_view server, bool drained)> drain_server;
   std::function<std::vector<ListenerFacts>()> listeners;
+  // As ServerWatch has them, on the same thread.
+  std::function<ServerStates()> servers{};
+  std::function<std::string()> why_not_ready{};  // Nothing: ready.
 };
 
 // Admin serves from one thread of its own. However many connect, and however slowly they ask: at
 // most 64 connections, 16 KiB of memory and 10 s for each, one request a connection.
 //
 //   GET  /healthz           200 "ok"; 503 "stopping" after SetStopping
-//   GET  /readyz            likewise; 503 "drained" where a listener has no server in use
+//   GET  /readyz            likewise; 503 "drained" where a listener has no server in use, 503
+//                           and the reason where none is up
 //   GET  /metrics           Prometheus' text format: the workers' Stats summed, build, start time
 //   GET  /                  the status page, with /status.js and /status.css; it reads
 //   GET  /status.json       what json.h says

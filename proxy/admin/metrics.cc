@@ -117,6 +117,9 @@ std::vector<MetricFamily> Metrics::Collect() const {
   families.push_back(MakeFamily_gauge("process_start_time_seconds",
                                       "Start time of the process since unix epoch in seconds.",
                                       start_time_));
+  if (servers_ != nullptr) {
+    for (MetricFamily& family : ServerFamilies(servers_())) families.push_back(std::move(family));
+  }
   return families;
 }
 

@@ -4,9 +4,12 @@
 
 #include <prometheus/collectable.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "proxy/admin/server_metrics.h"
 #include "proxy/expiry.h"
 #include "proxy/stats.h"
 
@@ -16,13 +19,14 @@ namespace sallyport {
 class Metrics : public prometheus::Collectable {
  public:
   // `workers` and `expiry` must outlive it. start_time: Unix seconds. io_engine: the rings' name.
-  // expiry: null for none.
+  // expiry: null for none. servers: lists those to tell of; may be empty.
   Metrics(std::vector<const Stats*> workers, double start_time, std::string io_engine = {},
-          const ExpiryWatch* expiry = nullptr)
+          const ExpiryWatch* expiry = nullptr, std::function<ServerStates()> servers = {})
       : workers_(std::move(workers)),
         start_time_(start_time),
         io_engine_(std::move(io_engine)),
-        expiry_(expiry) {}
+        expiry_(expiry),
+        servers_(std::move(servers)) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
@@ -34,6 +38,7 @@ class Metrics : public prometheus::Collectable {
   const double start_time_;
   const std::string io_engine_;
   const ExpiryWatch* const expiry_;
+  const std::function<ServerStates()> servers_;
 };
 
 }  // namespace sallyport

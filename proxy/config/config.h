@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proxy/log/line.h"
+#include "proxy/servers/balance.h"
 
 namespace sallyport {
 
@@ -36,6 +37,22 @@ struct ListenerConfig {
 
   std::vector<std::string> listen = {"0.0.0.0:6033"};
   std::vector<std::string> server = {"127.0.0.1:3306"};
+
+  // Nobody who lists a second server for the day when the first is gone wants writes on both.
+  Balance balance = Balance::kFirstAvailable;
+
+  // 0: no checks. A connection that fails tells as much of a server that is gone, and each check is
+  // a log-in that the server refuses: a line in its log, and one more in Aborted_connects. It is
+  // for servers that hang without being gone, which only a check (or a client's time) can find.
+  uint32_t health_check_interval_ms = 0;
+  // A server that needs longer for a greeting and a refusal is no use to a client.
+  uint32_t health_check_timeout_ms = 2'000;
+
+  // Names of servers, for new connections. 30 s: what cloud providers give a database's name, which
+  // they move to another machine when one fails. 0: at the start and by a reload only.
+  uint32_t resolve_interval_ms = 30'000;
+
+  std::string server_public_key;  // PEM. Empty: any key that the server sends is taken.
 
   TlsMode tls_mode = TlsMode::kPreferred;
   // The key of each certificate has the same place. Clients choose by SNI; the first is for all

@@ -20,6 +20,7 @@ constexpr std::string_view kTlsModes[] = {"preferred", "required", "disabled"};
 constexpr std::string_view kTlsVersions[] = {"1.2", "1.3"};
 constexpr std::string_view kClientCertificates[] = {"off", "optional", "required"};
 constexpr std::string_view kClientUsers[] = {"off", "cn", "san_dns", "san_email", "san_uri"};
+constexpr std::string_view kBalances[] = {"first-available", "round-robin", "least-connections"};
 constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
 constexpr std::string_view kCongestionControls[] = {"auto", "system", "cubic",
                                                     "reno", "dctcp",  "bbr"};
@@ -47,6 +48,26 @@ constexpr Option kOptions[] = {
      &ListenerConfig::listen},
     {"server", "ADDRESS,...", "The MySQL or MariaDB servers: HOST:PORT, [V6]:PORT or unix:/PATH.",
      kServerAddresses, &ListenerConfig::server},
+    {"balance", "POLICY",
+     "Which server a new connection gets. first-available: the first that is up, so the others "
+     "stand by. round-robin: each in turn. least-connections: the one with the fewest open here. "
+     "One that fails is left out for a while, and the next is tried within connect_timeout.",
+     kChoice, &ListenerConfig::balance, 0, 0, kBalances},
+    {"resolve_interval", "SECONDS",
+     "How often servers' names are looked up again, for new connections; also when one fails. 0 is "
+     "at the start and on SIGHUP only.",
+     kSeconds, &ListenerConfig::resolve_interval_ms, 0, kDay},
+    {"health_check_interval", "SECONDS",
+     "How often each server is asked for a greeting and a refusal, which finds one that hangs. It "
+     "counts one in the server's Aborted_connects, and nothing in its max_connect_errors. 0 is "
+     "never.",
+     kSeconds, &ListenerConfig::health_check_interval_ms, 0, kDay},
+    {"health_check_timeout", "SECONDS", "For a health check, from connecting to the answer.",
+     kSeconds, &ListenerConfig::health_check_timeout_ms, 1, kHour},
+    {"server_public_key", "FILE",
+     "The servers' RSA public key in PEM (their public_key.pem). Passwords are encrypted for no "
+     "other.",
+     kPath, &ListenerConfig::server_public_key},
     {"tls_mode", "MODE",
      "preferred: a client chooses. required: a client that does not ask for TLS is refused. "
      "disabled: TLS is not offered.",

@@ -53,7 +53,8 @@ struct Option {
                    SandboxMode Config::*, LogFormat Config::*, bool ListenerConfig::*,
                    int ListenerConfig::*, uint32_t ListenerConfig::*, std::string ListenerConfig::*,
                    std::vector<std::string> ListenerConfig::*, TlsMode ListenerConfig::*,
-                   TlsClientCertificates ListenerConfig::*, TlsClientUser ListenerConfig::*, Both>;
+                   TlsClientCertificates ListenerConfig::*, TlsClientUser ListenerConfig::*,
+                   Balance ListenerConfig::*, Both>;
 
   std::string_view name;  // With '_'; '-' is the same in flags and keys.
   std::string_view value_name;

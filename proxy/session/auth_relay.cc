@@ -187,8 +187,9 @@ AuthAction AuthRelay::SendEncryptedPassword(packet::Bytes public_key_pem) {
   step_ = Step::kRelay;
   made_ = tls::Secret(tls::kRsaCiphertextSizeMax);
   size_t size = 0;
-  const tls::EncryptResult result = tls::EncryptPassword(
-      packet::AsText(public_key_pem), password_.bytes(), nonce_, made_.bytes(), &size);
+  const tls::EncryptResult result =
+      tls::EncryptPassword(packet::AsText(public_key_pem), password_.bytes(), nonce_, made_.bytes(),
+                           &size, policy_.server_key);
   password_.Clear();
   switch (result) {
     case tls::EncryptResult::kOk:
@@ -197,6 +198,10 @@ AuthAction AuthRelay::SendEncryptedPassword(packet::Bytes public_key_pem) {
       return Refuse(CloseReason::kPasswordUnusable, 1045, "28000",
                     "Access denied: the server's RSA public key is unusable (it must be a PEM "
                     "public key of 1024 to 8192 bits)");
+    case tls::EncryptResult::kOtherKey:
+      return Refuse(CloseReason::kServerKeyDiffers, 1045, "28000",
+                    "Access denied: the server's RSA public key is not the one that the option "
+                    "server_public_key of the proxy names");
     case tls::EncryptResult::kPasswordTooLong:
       return Refuse(CloseReason::kPasswordUnusable, 1045, "28000",
                     "Access denied: the password is too long for the server's RSA public key (213 "

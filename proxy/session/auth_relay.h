@@ -39,6 +39,8 @@ struct AuthPolicy {
   bool allow_cleartext_password = false;
   // The proxy's own RSA key; null where no listener needs one. Outlives the AuthRelay.
   const tls::PasswordKey* password_key = nullptr;
+  // The only RSA key of a server that a password is encrypted for; null: any. Outlives it, too.
+  const tls::ServerKey* server_key = nullptr;
 };
 
 // What to do with the packet that was just shown.

@@ -23,6 +23,7 @@ namespace sallyport {
   X(kUserNotCertified, "user_not_certified")                          \
   X(kSecretRefused, "secret_refused")                                 \
   X(kPasswordUnusable, "password_unusable")                           \
+  X(kServerKeyDiffers, "server_key_differs")                          \
   X(kLoginFailed, "login_failed")                                     \
   X(kServerLostInLogin, "server_lost_in_login")                       \
   X(kClientClosed, "client_closed")                                   \

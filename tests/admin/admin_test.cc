@@ -54,6 +54,8 @@ class AdminTest : public testing::Test {
       facts.servers.push_back({"127.0.0.1:3306", drained_});
       return std::vector<ListenerFacts>{facts};
     };
+    source.servers = [this] { return ServerStates{state_}; };
+    source.why_not_ready = [this] { return state_->down() ? "it is down" : ""; };
     return source;
   }
 
@@ -76,6 +78,7 @@ class AdminTest : public testing::Test {
 
   Stats workers_[2];
   std::atomic<bool> drained_{false};
+  const std::shared_ptr<ServerState> state_ = std::make_shared<ServerState>("127.0.0.1:3306");
   std::vector<uint64_t> closed_;
   std::pair<uint64_t, uint32_t> asked_;
   std::unique_ptr<Admin> admin_;
@@ -175,6 +178,19 @@ TEST_F(AdminTest, IsReadyWhileAServerIsInUse) {
   drained_ = false;
   admin_->SetStopping();
   EXPECT_EQ(StatusOf(Ask(address_, "GET", "/readyz")), 503);
+}
+
+TEST_F(AdminTest, IsReadyWhileAServerIsUp) {
+  const std::string up = "\nsallyport_server_up{server=\"127.0.0.1:3306\"} ";
+  EXPECT_THAT(BodyOf(Ask(address_, "GET", "/metrics")), HasSubstr(up + "1\n"));
+  state_->Failed(1);
+  std::string reply = Ask(address_, "GET", "/readyz");
+  EXPECT_EQ(StatusOf(reply), 503);
+  EXPECT_EQ(BodyOf(reply), "it is down");
+  EXPECT_THAT(BodyOf(Ask(address_, "GET", "/metrics")), HasSubstr(up + "0\n"));
+  EXPECT_EQ(StatusOf(Ask(address_, "GET", "/healthz")), 200);
+  state_->Answered();
+  EXPECT_EQ(StatusOf(Ask(address_, "GET", "/readyz")), 200);
 }
 
 TEST_F(AdminTest, ListsSessions) {

@@ -162,6 +162,11 @@ struct Precedence {
 constexpr Precedence kPrecedence[] = {
     {"listen", "['a:1', 'b:1']", "a:1,b:1", "e:1"},
     {"server", "'a:1'", "a:1", "c:1,d:1"},
+    {"balance", "'round-robin'", "round-robin", "least-connections"},
+    {"resolve_interval", "2", "2", "0"},
+    {"health_check_interval", "2", "2", "0.5"},
+    {"health_check_timeout", "3", "3", "0.25"},
+    {"server_public_key", "'f.pem'", "f.pem", "g.pem"},
     {"tls_mode", "'required'", "required", "disabled"},
     {"tls_cert", "'f.crt'", "f.crt", "g.crt"},
     {"tls_key", "'f.key'", "f.key", "g.key"},

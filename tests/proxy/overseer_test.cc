@@ -23,8 +23,11 @@ class OverseerTest : public testing::Test {
     service->open_in_process = &counts_[0];
     service->open = &counts_[1];
     for (const char* server : {"127.0.0.1:3306", "127.0.0.1:3307"}) {
-      service->servers.push_back({ResolveAddress(server)->front(), server});
-      service->servers.back().drain = drains_.Of(server);
+      service->servers.push_back({ResolveAddress(server)->front(),
+                                  server,
+                                  {},
+                                  std::make_shared<ServerState>(server),
+                                  drains_.Of(server)});
     }
     services_.push_back(std::move(service));
   }

@@ -270,6 +270,37 @@ TEST(CachingSha2, AKeyThatIsNoneIsRefused) {
   ExpectUnusable(ToPublicPem(TestKeyPem(KeyType::kRsa512)), password, "unusable");
 }
 
+// server_public_key: the one that the operator knows, or none.
+TEST(CachingSha2, TheExpectedKeyIsTaken) {
+  Converse({.server_key = ServerPublicKeyPem()}, [](Conversation& c) {
+    LogIn(c, kLogin);
+    c.Server(2, kFullAuth);
+    c.ExpectClient(3, kFullAuth);
+    c.Client(4, PasswordNul());
+    ExchangeKey(c, 3, kGreetingNonce, kCachingSha2KeyRequest);
+    Accept(c, 6, 5);
+  });
+}
+
+TEST(CachingSha2, AnotherKeyThanTheExpectedGetsNoPassword) {
+  const std::string other = ToPublicPem(TestKeyPem(KeyType::kRsa1024));
+  Converse({.server_key = other}, [](Conversation& c) {
+    LogIn(c, kLogin);
+    c.Server(2, kFullAuth);
+    c.ExpectClient(3, kFullAuth);
+    c.Client(4, PasswordNul());
+    c.ExpectServer(3, kCachingSha2KeyRequest);
+    c.Server(4, MoreData(ServerPublicKeyPem()));
+    c.ExpectErr(5, 1045, "server_public_key");
+    c.ExpectCloseNotify();
+    c.ExpectEnd(Side::kClient);
+    c.ExpectServer(5, "");
+    c.Server(6, Err(1045));
+    c.ExpectEnd(Side::kServer);
+    c.ExpectClosed(CloseReason::kServerKeyDiffers);
+  });
+}
+
 TEST(CachingSha2, PasswordsUpToTheKeysLimitPass) {
   const std::string fits(213, 'p');
   Converse({.secret = fits}, [&](Conversation& c) {

@@ -72,6 +72,8 @@ Conversation::Conversation(const Links& links, Way way) : links_(links), way_(wa
   options_.tls_required = links.tls_required;
   options_.auth.allow_cleartext_password = links.allow_cleartext_password;
   options_.auth.password_key = links.own_key ? &TestPasswordKey() : nullptr;
+  if (!links.server_key.empty()) server_key_ = *tls::ServerKey::Parse(links.server_key);
+  options_.auth.server_key = server_key_.get();
   session_ = std::make_unique<Session>(options_);
   session_->ServerConnected(links.unix_server);
 }

@@ -59,6 +59,7 @@ struct Links {
   // there is none.
   tls::UserRule client_user = tls::UserRule::kNone;
   std::string_view client_common_name = {};
+  std::string_view server_key = {};  // PEM; empty: any will do.
   bool own_key = true;  // The proxy has an RSA key for plaintext clients of a unix-socket server.
   // What must not go to a server over plaintext TCP. Empty: nothing is looked for.
   std::string_view secret = kPassword;
@@ -155,6 +156,7 @@ class Conversation {
   const Links links_;
   const Way way_;
   SessionOptions options_;
+  std::unique_ptr<tls::ServerKey> server_key_;
   std::unique_ptr<Session> session_;
   std::mt19937 random_{1};
 

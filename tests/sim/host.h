@@ -48,6 +48,8 @@ struct Options {
   bool reloads = false;  // They get new snapshots of what they serve.
   bool bulk = false;     // Much data through large buffers.
   bool large = false;    // Packets of 16 MiB.
+  // By server: it refuses every connection. At least one does not.
+  std::vector<bool> servers_down = {false};
   KernelTraits kernel;
 
   // calm: nothing is in a session's way, so each one must come to its end.
@@ -65,6 +67,7 @@ struct Coverage {
   uint64_t sessions = 0, completed = 0, on_tls = 0, resumed = 0, mediated = 0, own_key = 0;
   uint64_t queries = 0, infiles = 0, changed_users = 0, compressed = 0, large_packets = 0;
   uint64_t left_early = 0, throwaway_logins = 0, refused = 0, bytes = 0, spliced = 0;
+  uint64_t next_servers = 0;  // Connections that found a server down.
   uint64_t completions = 0, cancels = 0, out_of_buffers = 0, drains = 0, early_takes = 0;
   uint64_t trace = 0;  // A hash of all completions, in order.
 };

@@ -10,6 +10,7 @@
 
 #include "proxy/limits.h"
 #include "proxy/pipe_pool.h"
+#include "tests/sim/addresses.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/tap.h"
 
@@ -62,7 +63,13 @@ void SimRing::Connect(int fd, const Address* address, OpTag tag) {
   // The first Connect of a connection comes right behind the question for its client's address.
   if (owner.generation != tag.generation) owner = {tag.generation, last_client_};
   Op op{.tag = tag, .fd = fd};
-  if (host_.options.kernel.connect_hangs != 0 && host_.dice.OneIn(traits_.connect_hangs)) {
+  const std::vector<bool>& down = host_.options.servers_down;
+  const size_t server_place = ServerPlaceOf(*address);
+  Require(server_place < down.size(), "Connect to another server");
+  if (down[server_place]) {
+    op.connected = -ECONNREFUSED;
+    ++host_.coverage.next_servers;
+  } else if (host_.options.kernel.connect_hangs != 0 && host_.dice.OneIn(traits_.connect_hangs)) {
     op.connected = kHangs;
   } else if (host_.options.kernel.connect_fails != 0 && host_.dice.OneIn(traits_.connect_fails)) {
     op.connected = host_.dice.Of({-ECONNREFUSED, -EHOSTUNREACH, -EAGAIN, -ETIMEDOUT});

@@ -1,13 +1,10 @@
 #include "tests/sim/world.h"
 
-#include <netinet/in.h>
-#include <sys/un.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <utility>
 
+#include "tests/sim/addresses.h"
 #include "tests/sim/failure.h"
 #include "tests/support/test_certs.h"
 
@@ -17,19 +14,6 @@ namespace {
 // Far above what any world needs; one that goes on for ever is stuck in a circle.
 constexpr size_t kRoundsMax = 3'000'000;
 constexpr size_t kJumpsMax = 20'000;
-
-Address ServerAddressOf(bool unix_server) {
-  if (unix_server) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, "/simulated");
-    return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-  }
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(3306);
-  return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-}
 
 template <typename LabelSet>
 uint64_t SumOf(const Counters<LabelSet>& counters) {
@@ -109,8 +93,17 @@ void World::MakeServices(const Keys& keys) {
   service.session.tls_required = options.tls_required;
   service.session.auth.allow_cleartext_password = options.allow_cleartext_password;
   service.session.auth.password_key = keys.password_key.get();
-  const ServerAddress server = {ServerAddressOf(options.unix_server), "simulated"};
-  service.servers.assign(dice.Between(1, 2), server);
+  const size_t count = dice.Between(1, kServersMax);
+  options.servers_down.assign(count, false);
+  for (size_t place = 0; place < count; ++place) {
+    // One that lives at least, or sessions couldn't come to their end.
+    const bool another_lives = place > 0 && !options.servers_down[0];
+    options.servers_down[place] = (another_lives || place + 1 < count) && dice.OneIn(4);
+    const Address address = ServerAddressOf(place, options.unix_server);
+    service.servers.push_back(
+        {address, address.ToString(), {}, std::make_shared<ServerState>(address.ToString())});
+  }
+  service.balance = static_cast<Balance>(dice.Below(3));
   service.max_connections_in_process = options.max_connections;
   service.max_connections = options.max_connections_of_listener;
   service.connect_timeout_ms = static_cast<uint32_t>(dice.Between(1000, 10'000));
@@ -324,6 +317,9 @@ void World::CheckEnd() {
   }
   Require(accepted == ended, "a connection ended without a reason, or twice");
   for (OpenCount& count : counts_) Require(count.TryAdd(1), "an OpenCount is not 0");
+  for (const ServerAddress& server : services_[0]->servers) {
+    Require(server.state->open() == 0, "a server's open connections are not 0");
+  }
   workers_.clear();
   Require(net.open_files() == 0, "a file descriptor was never closed");
 }

@@ -122,6 +122,36 @@ TEST(RsaPassword, TakesAKeyAsServersSendIt) {
   EXPECT_EQ(Encrypt("comment\n" + key, WithNul("secret"), &ciphertext), EncryptResult::kOk);
 }
 
+EncryptResult EncryptFor(const std::string& sent, const std::string& expected) {
+  std::vector<uint8_t> out(kRsaCiphertextSizeMax);
+  size_t size = 0;
+  const absl::StatusOr<std::unique_ptr<ServerKey>> key = ServerKey::Parse(expected);
+  EXPECT_TRUE(key.ok()) << key.status();
+  return EncryptPassword(sent, WithNul("secret"), kNonce, out, &size, key->get());
+}
+
+TEST(ServerKey, TheSameKeyWillDoHoweverItIsWritten) {
+  const std::string key = ProxyKey().public_key_pem();
+  EXPECT_EQ(EncryptFor(key, key), EncryptResult::kOk);
+  EXPECT_EQ(EncryptFor(key, "comment\n" + key + "\n\n"), EncryptResult::kOk);
+}
+
+TEST(ServerKey, AnotherWillNot) {
+  const std::string key = ProxyKey().public_key_pem();
+  EXPECT_EQ(EncryptFor(key, PublicKeyOfBits(1024)), EncryptResult::kOtherKey);
+  EXPECT_EQ(EncryptFor(PublicKeyOfBits(2048), key), EncryptResult::kOtherKey);
+  EXPECT_EQ(EncryptFor("garbage", key), EncryptResult::kBadKey);
+}
+
+TEST(ServerKey, ParseRefusesWhatNoServerMaySend) {
+  for (const std::string& key : {std::string(), std::string("garbage"), PublicKeyOfBits(512),
+                                 tests::ToPublicPem(tests::TestKeyPem(tests::KeyType::kP256)),
+                                 tests::TestKeyPem(tests::KeyType::kRsa2048)}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ServerKey::Parse(key).status())) << key;
+    EXPECT_EQ(ERR_peek_error(), 0u);
+  }
+}
+
 TEST(RsaPassword, DecryptRefusesWhatIsNoCiphertext) {
   std::vector<uint8_t> good;
   ASSERT_EQ(Encrypt(ProxyKey().public_key_pem(), WithNul("secret"), &good), EncryptResult::kOk);

@@ -1,7 +1,7 @@
 // ServerDrains: which servers an operator has taken out of use, for all listeners and workers. A
 // server is known by its text ("127.0.0.1:3306"), so that a reload forgets nothing.
-#ifndef PROXY_SERVER_DRAINS_H_
-#define PROXY_SERVER_DRAINS_H_
+#ifndef PROXY_SERVERS_SERVER_DRAINS_H_
+#define PROXY_SERVERS_SERVER_DRAINS_H_
 
 #include <atomic>
 #include <map>
@@ -31,4 +31,4 @@ class ServerDrains {
 
 }  // namespace sallyport
 
-#endif  // PROXY_SERVER_DRAINS_H_
+#endif  // PROXY_SERVERS_SERVER_DRAINS_H_
