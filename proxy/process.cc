@@ -1,7 +1,7 @@
 #include "proxy/process.h"
 
+#include <signal.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -21,17 +21,7 @@ namespace {
 // it still counts.
 constexpr uint32_t kPingsPerWatchdog = 4;
 
-// Blocked before any thread starts, so that only NextSignal sees them.
-sigset_t BlockSignals() {
-  signal(SIGPIPE, SIG_IGN);
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, number);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
-
-timespec Milliseconds(uint32_t ms) { return {ms / 1000, static_cast<long>(ms % 1000) * 1'000'000}; }
+constexpr uint32_t kForeverMs = UINT32_MAX;
 
 // The line without its beginning and end.
 std::string_view Inner(std::string_view complaint) {
@@ -76,24 +66,21 @@ Process::~Process() = default;
 
 int Process::Run() {
   if (!command_line_.config.core_dumps) prctl(PR_SET_DUMPABLE, 0);
-  signals_ = BlockSignals();
+  signals_.emplace({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
   StartError error;
   if (!Start(&error)) {
-    DrainAndStop(0);
+    StopWorkers();
     StopLog();
     return Complain(error);
   }
   NotifyReady();
-  int signal_number = NextSignal();
-  for (; signal_number != SIGTERM && signal_number != SIGINT; signal_number = NextSignal()) {
-    if (signal_number == SIGHUP) Reload();
-    if (signal_number == SIGUSR1) ReopenLog();
+  int number = 0;
+  while (number != SIGTERM && number != SIGINT) {
+    number = WaitForSignal(kForeverMs);
+    if (number == SIGHUP) Reload();
+    if (number == SIGUSR1) ReopenLog();
   }
-
-  NotifyStopping();
-  LogInfo(Line("stopping").Add("signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
-  if (admin_ != nullptr) admin_->SetStopping();
-  DrainAndStop(command_line_.config.shutdown_timeout_ms);
+  EndBySignal(number);
   admin_.reset();
   LogInfo("stopped");
   StopLog();
@@ -132,6 +119,7 @@ bool Process::Start(StartError* error) {
     admin_ = *std::move(admin);
     LogInfo("admin on " + admin_->address());
   }
+  for (const auto& worker : workers_) worker->Serve();
   LogListeners(addresses);
   return true;
 }
@@ -158,6 +146,7 @@ bool Process::StartWorkers(std::vector<std::vector<ListenSocket>> sockets, Start
   for (int index = 0; index < worker_count_; ++index) {
     auto worker = std::make_unique<Worker>(services_, index, make_ring_(),
                                            std::move(sockets[static_cast<size_t>(index)]));
+    worker->Hold();  // Whom it accepts before all else stands is lost when that fails.
     const absl::Status started =
         worker->Start(cpus.empty() ? -1 : cpus[static_cast<size_t>(index) % cpus.size()]);
     if (!started.ok()) {
@@ -205,22 +194,20 @@ void Process::WarnAboutKeyFiles() const {
 
 // --- Signals.
 
-int Process::NextSignal() {
-  const timespec patience = Milliseconds(std::max(1u, watchdog_ms_ / kPingsPerWatchdog));
-  for (;;) {
-    siginfo_t info;
-    const int number = watchdog_ms_ == 0 ? sigwaitinfo(&signals_, &info)
-                                         : sigtimedwait(&signals_, &info, &patience);
-    LookAfterWatchdog();
-    if (number > 0) return number;
-  }
+// A signal's number, or 0: `ms` have passed, or less.
+int Process::WaitForSignal(uint32_t ms) {
+  if (watchdog_ms_ > 0) ms = std::min(ms, std::max(1u, watchdog_ms_ / kPingsPerWatchdog));
+  const int number = signals_->Wait(ms);
+  LookAfterWatchdog();
+  return number;
 }
 
 // A worker that hangs answers no ping, and then the manager hears nothing from us either.
 void Process::LookAfterWatchdog() {
   if (watchdog_ms_ == 0) return;
-  const bool alive = std::all_of(workers_.begin(), workers_.end(),
-                                 [](const auto& worker) { return worker->answered(); });
+  const bool alive = std::all_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+    return worker->ended() || worker->answered();
+  });
   if (!alive) return;
   FeedWatchdog();
   for (const auto& worker : workers_) worker->Ping();
@@ -304,29 +291,6 @@ bool Process::CheckFiles(const Config& config, const std::vector<bool>& keep,
     }
   }
   return true;
-}
-
-// --- The end.
-
-bool Process::all_ended() const {
-  return std::all_of(workers_.begin(), workers_.end(),
-                     [](const auto& worker) { return worker->ended(); });
-}
-
-// The grace time's end, or a second signal, ends all sessions.
-void Process::DrainAndStop(uint32_t grace_ms) {
-  for (const auto& worker : workers_) worker->Drain();
-  constexpr uint32_t kLookMs = 20;
-  const timespec look = Milliseconds(kLookMs);
-  for (uint32_t waited_ms = 0; waited_ms < grace_ms && !all_ended(); waited_ms += kLookMs) {
-    const int number = sigtimedwait(&signals_, nullptr, &look);
-    if (number == SIGTERM || number == SIGINT) {
-      LogInfo("second signal: ending all sessions at once");
-      break;
-    }
-  }
-  for (const auto& worker : workers_) worker->Stop();
-  for (const auto& worker : workers_) worker->Join();
 }
 
 }  // namespace sallyport

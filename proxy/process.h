@@ -1,24 +1,25 @@
 // Process: the whole proxy from its command line to its exit code. Configuration, then what workers
 // share, workers, admin, signals.
 //
-//   SIGTERM SIGINT   stop accepting, let sessions finish for shutdown_timeout; the second: end now
+//   SIGTERM SIGINT   not ready for drain_delay, then stop accepting and let sessions finish for
+//                    shutdown_timeout; the second: end now
 //   SIGHUP           read configuration and certificates again, for connections that come from then
 //                    on; all of it, or (when anything is wrong) nothing
 //   SIGUSR1          open log_file again, after its rotation
 #ifndef PROXY_PROCESS_H_
 #define PROXY_PROCESS_H_
 
-#include <signal.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "proxy/admin/admin.h"
 #include "proxy/config/command_line.h"
+#include "proxy/signals.h"
 #include "proxy/signer_pool.h"
 #include "proxy/start.h"
 #include "proxy/worker.h"
@@ -41,18 +42,26 @@ class Process {
   bool StartWorkers(std::vector<std::vector<ListenSocket>> sockets, StartError* error);
   void LogListeners(const std::vector<BoundAddress>& addresses) const;
   void WarnAboutKeyFiles() const;
-  int NextSignal();
+  int WaitForSignal(uint32_t ms);
   void LookAfterWatchdog();
   void ReopenLog();
   void Reload();
   std::string TryReload(std::vector<std::string>* need_restart);
   bool CheckFiles(const Config& config, const std::vector<bool>& keep, StartError* error) const;
-  void DrainAndStop(uint32_t grace_ms);
+
+  // --- The end (process_end.cc).
+  enum class Waited { kAllOfIt, kSignal, kAllEnded };
+  void EndBySignal(int number);
+  void StopAccepting();
+  void EndSessions(const char* why);
+  void StopWorkers();
+  Waited WaitForEnd(uint64_t ms, bool until_all_ended);
+  uint64_t open_sessions() const;
   bool all_ended() const;
 
   CommandLine command_line_;
   const std::function<CommandLine()> parse_;
-  sigset_t signals_{};
+  std::optional<Signals> signals_;
   const uint32_t watchdog_ms_;
   int worker_count_ = 0;
   SandboxState sandbox_;

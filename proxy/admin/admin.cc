@@ -53,9 +53,9 @@ void Admin::Stop() {
 }
 
 HttpReply Admin::Answer(std::string_view method, std::string_view path) const {
-  const bool health = path == "/healthz";
+  const bool health = path == "/healthz" || path == "/readyz";
   const bool metrics = path == "/metrics";
-  if (!health && !metrics) return {.status = 404, .body = "/healthz and /metrics are here\n"};
+  if (!health && !metrics) return {.status = 404, .body = "/healthz, /readyz and /metrics are here\n"};
   if (method != "GET" && method != "HEAD") {
     return {.status = 405, .body = "GET and HEAD only\n", .allow = "GET, HEAD"};
   }

@@ -19,6 +19,7 @@ namespace sallyport {
 // most 64 connections, 16 KiB of memory and 10 s for each, one request a connection.
 //
 //   GET /healthz   200 "ok"; 503 "stopping" after SetStopping
+//   GET /readyz    likewise
 //   GET /metrics   Prometheus' text format: the workers' Stats summed, build and start time
 class Admin {
  public:
