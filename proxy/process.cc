@@ -69,18 +69,25 @@ int Process::Run() {
   signals_.emplace({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
   StartError error;
   if (!Start(&error)) {
+    claim_.reset();  // The process that serves goes on.
     StopWorkers();
     StopLog();
     return Complain(error);
   }
   NotifyReady();
   int number = 0;
-  while (number != SIGTERM && number != SIGINT) {
+  bool replaced = false;
+  while (number != SIGTERM && number != SIGINT && !replaced) {
     number = WaitForSignal(kForeverMs);
     if (number == SIGHUP) Reload();
     if (number == SIGUSR1) ReopenLog();
+    replaced = offer_ != nullptr && offer_->Look();
   }
-  EndBySignal(number);
+  if (replaced) {
+    GiveWay();
+  } else {
+    EndBySignal(number);
+  }
   admin_.reset();
   LogInfo("stopped");
   StopLog();
@@ -94,34 +101,85 @@ int Process::Complain(const StartError& error) const {
 
 // --- The start.
 
+// What a mistake in the configuration can stop comes first, so that a running process isn't
+// bothered for nothing; and nobody is accepted before all stands.
 bool Process::Start(StartError* error) {
   const Config& config = command_line_.config;
   NewServices services;
-  std::vector<std::vector<ListenSocket>> sockets;
-  std::vector<BoundAddress> addresses;
-  if (!MakeServices(config, counts_, {}, {}, &services, error) ||
-      !OpenListeners(config, services, worker_count_, &sockets, &addresses, error) ||
-      !StartLogInSandbox(error) || !ChooseRing(config, &make_ring_, &engine_, error)) {
+  InheritedSockets inherited;
+  Listeners listeners;
+  if (!MakeServices(config, counts_, {}, {}, &services, error) || !Inherit(&inherited, error) ||
+      !OpenListeners(config, services, worker_count_, &inherited, &listeners, error)) {
+    return false;
+  }
+  const int admin_socket = TakeAdminSocket(config, &inherited);
+  if (!CheckLeft(inherited, error) || !StartLogInSandbox(error) ||
+      !ChooseRing(config, &make_ring_, &engine_, error)) {
     return false;
   }
   GiveSigners(config, &signers_, &services);
   services_.assign(services.begin(), services.end());
   RaiseFileLimit(config, worker_count_);
-  if (!StartWorkers(std::move(sockets), error)) return false;
-  if (!config.admin.empty()) {
-    std::vector<const Stats*> stats;
-    for (const auto& worker : workers_) stats.push_back(&worker->stats());
-    absl::StatusOr<std::unique_ptr<Admin>> admin = Admin::Start(config.admin, stats);
-    if (!admin.ok()) {
-      *error = {"admin", std::string(admin.status().message())};
+  if (!StartWorkers(std::move(listeners.of_worker), error) || !StartAdmin(admin_socket, error)) {
+    return false;
+  }
+  Serve(std::move(listeners), inherited);
+  return true;
+}
+
+// Sockets of the service manager, and of the process that serves now.
+bool Process::Inherit(InheritedSockets* inherited, StartError* error) {
+  for (NamedSocket& socket : SocketsOfManager()) {
+    if (const absl::Status status = inherited->Add(std::move(socket), true); !status.ok()) {
+      *error = {"listen", "from the service manager: " + std::string(status.message())};
       return false;
     }
-    admin_ = *std::move(admin);
-    LogInfo("admin on " + admin_->address());
+  }
+  const std::string& path = command_line_.config.upgrade_socket;
+  if (path.empty()) return true;
+  absl::StatusOr<std::unique_ptr<UpgradeClaim>> claim = UpgradeClaim::Ask(path, inherited);
+  absl::Status status = claim.status();
+  if (claim.ok() && *claim != nullptr) {
+    claim_ = *std::move(claim);
+    offer_ = claim_->TakeOffer();
+  } else if (claim.ok()) {
+    absl::StatusOr<std::unique_ptr<UpgradeOffer>> offer = UpgradeOffer::Listen(path);
+    status = offer.status();
+    if (offer.ok()) offer_ = *std::move(offer);
+  }
+  if (!status.ok()) *error = {"upgrade_socket", std::string(status.message())};
+  return status.ok();
+}
+
+bool Process::StartAdmin(int listener, StartError* error) {
+  const std::string& address = command_line_.config.admin;
+  if (address.empty()) return true;
+  std::vector<const Stats*> stats;
+  for (const auto& worker : workers_) stats.push_back(&worker->stats());
+  absl::StatusOr<std::unique_ptr<Admin>> admin = Admin::Start(address, stats, listener);
+  if (!admin.ok()) {
+    *error = {"admin", std::string(admin.status().message())};
+    return false;
+  }
+  admin_ = *std::move(admin);
+  LogInfo("admin on " + admin_->address());
+  return true;
+}
+
+void Process::Serve(Listeners listeners, const InheritedSockets& inherited) {
+  if (offer_ != nullptr) {
+    if (admin_ != nullptr) listeners.to_hand_over.push_back({admin_->listener(), ""});
+    offer_->SetSockets(std::move(listeners.to_hand_over));
   }
   for (const auto& worker : workers_) worker->Serve();
-  LogListeners(addresses);
-  return true;
+  LogListeners(listeners.addresses);
+  if (claim_ == nullptr) return;
+  claim_->Done();
+  LogInfo(Line("upgrade: took over").Add("old_process", claim_->peer()));
+  for (const InheritedSockets::Socket& socket : inherited.left()) {
+    LogWarning(Line("not listening any more on " + socket.address.ToString()));
+  }
+  claim_.reset();
 }
 
 // The log's thread is the first, and a sandbox holds only for threads that start inside.
@@ -197,7 +255,7 @@ void Process::WarnAboutKeyFiles() const {
 // A signal's number, or 0: `ms` have passed, or less.
 int Process::WaitForSignal(uint32_t ms) {
   if (watchdog_ms_ > 0) ms = std::min(ms, std::max(1u, watchdog_ms_ / kPingsPerWatchdog));
-  const int number = signals_->Wait(ms);
+  const int number = offer_ == nullptr ? signals_->Wait(ms) : signals_->Wait(ms, offer_->fds());
   LookAfterWatchdog();
   return number;
 }

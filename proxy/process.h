@@ -6,6 +6,9 @@
 //   SIGHUP           read configuration and certificates again, for connections that come from then
 //                    on; all of it, or (when anything is wrong) nothing
 //   SIGUSR1          open log_file again, after its rotation
+//
+// With upgrade_socket a process that starts takes the listening sockets over from the one that
+// runs; that one accepts no more and lets sessions finish for upgrade_timeout.
 #ifndef PROXY_PROCESS_H_
 #define PROXY_PROCESS_H_
 
@@ -19,6 +22,8 @@
 
 #include "proxy/admin/admin.h"
 #include "proxy/config/command_line.h"
+#include "proxy/handover/upgrade.h"
+#include "proxy/listeners.h"
 #include "proxy/signals.h"
 #include "proxy/signer_pool.h"
 #include "proxy/start.h"
@@ -39,7 +44,10 @@ class Process {
   int Complain(const StartError& error) const;
   bool Start(StartError* error);
   bool StartLogInSandbox(StartError* error);
+  bool Inherit(InheritedSockets* inherited, StartError* error);
   bool StartWorkers(std::vector<std::vector<ListenSocket>> sockets, StartError* error);
+  bool StartAdmin(int listener, StartError* error);
+  void Serve(Listeners listeners, const InheritedSockets& inherited);
   void LogListeners(const std::vector<BoundAddress>& addresses) const;
   void WarnAboutKeyFiles() const;
   int WaitForSignal(uint32_t ms);
@@ -52,6 +60,7 @@ class Process {
   // --- The end (process_end.cc).
   enum class Waited { kAllOfIt, kSignal, kAllEnded };
   void EndBySignal(int number);
+  void GiveWay();
   void StopAccepting();
   void EndSessions(const char* why);
   void StopWorkers();
@@ -64,6 +73,8 @@ class Process {
   std::optional<Signals> signals_;
   const uint32_t watchdog_ms_;
   int worker_count_ = 0;
+  std::unique_ptr<UpgradeOffer> offer_;  // Null: nobody can take over.
+  std::unique_ptr<UpgradeClaim> claim_;  // Null, once this process serves.
   SandboxState sandbox_;
   RingFactory make_ring_;
   std::string engine_;

@@ -26,6 +26,7 @@ uint64_t NowMs() {
 // Not ready, then not accepting, then no sessions: a line for each.
 void Process::EndBySignal(int number) {
   const Config& config = command_line_.config;
+  offer_.reset();
   NotifyStopping(uint64_t{config.drain_delay_ms} + config.shutdown_timeout_ms);
   LogInfo(Line("stopping: not ready any more")
               .Add("signal", number == SIGTERM ? "SIGTERM" : "SIGINT")
@@ -37,6 +38,25 @@ void Process::EndBySignal(int number) {
   if (waited == Waited::kSignal) return EndSessions("signal");
   const bool hurry = WaitForEnd(config.shutdown_timeout_ms, true) == Waited::kSignal;
   EndSessions(hurry ? "signal" : "shutdown_timeout");
+}
+
+// Another process accepts now, from the same sockets. The manager of this one isn't told that it
+// stops: it would lose its patience long before the sessions are over.
+void Process::GiveWay() {
+  const Config& config = command_line_.config;
+  LogInfo(Line("upgrade: another process serves now").Add("sessions", open_sessions()));
+  StopAccepting();
+  offer_.reset();
+  if (admin_ != nullptr) admin_->StopAccepting();
+  NotifyStatus("Another process serves now; this one ends with its last session");
+  const char* why = "upgrade_timeout";
+  if (WaitForEnd(config.upgrade_timeout_ms, true) == Waited::kSignal) {
+    NotifyStopping(config.shutdown_timeout_ms);
+    LogInfo(Line("stopping").Add("sessions", open_sessions()));
+    const bool hurry = WaitForEnd(config.shutdown_timeout_ms, true) == Waited::kSignal;
+    why = hurry ? "signal" : "shutdown_timeout";
+  }
+  EndSessions(why);
 }
 
 void Process::StopAccepting() {

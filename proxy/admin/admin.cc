@@ -19,7 +19,8 @@ double UnixNow() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address,
-                                                    std::vector<const Stats*> workers) {
+                                                    std::vector<const Stats*> workers,
+                                                    int listener) {
   absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(address);
   if (!addresses.ok()) return addresses.status();
   const bool any_unix = std::any_of(addresses->begin(), addresses->end(),
@@ -32,9 +33,11 @@ absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address,
 
   std::unique_ptr<Admin> admin(new Admin(std::move(workers)));
   absl::StatusOr<std::unique_ptr<HttpServer>> server = HttpServer::Start(
-      *addresses, [self = admin.get()](std::string_view method, std::string_view path) {
+      *addresses,
+      [self = admin.get()](std::string_view method, std::string_view path) {
         return self->Answer(method, path);
-      });
+      },
+      {}, listener);
   if (!server.ok()) return server.status();
   admin->server_ = *std::move(server);
   return admin;
@@ -55,7 +58,7 @@ void Admin::Stop() {
 HttpReply Admin::Answer(std::string_view method, std::string_view path) const {
   const bool health = path == "/healthz" || path == "/readyz";
   const bool metrics = path == "/metrics";
-  if (!health && !metrics) return {.status = 404, .body = "/healthz, /readyz and /metrics are here\n"};
+  if (!health && !metrics) return {.status = 404, .body = "Here are /healthz /readyz /metrics\n"};
   if (method != "GET" && method != "HEAD") {
     return {.status = 405, .body = "GET and HEAD only\n", .allow = "GET, HEAD"};
   }

@@ -163,7 +163,7 @@ constexpr Precedence kPrecedence[] = {
     {"idle_timeout", "2.5", "2.5", "3"},
     {"drain_delay", "2", "2", "0.5"},
     {"shutdown_timeout", "2", "2", "0"},
-    {"upgrade_socket", "/run/a", "'/run/a'", "/run/b"},
+    {"upgrade_socket", "'/run/a'", "/run/a", "/run/b"},
     {"upgrade_timeout", "2", "2", "0"},
     {"keepalive_idle", "2", "2", "0"},
     {"keepalive_interval", "2", "2", "3"},
