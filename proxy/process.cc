@@ -1,7 +1,7 @@
 #include "proxy/process.h"
 
+#include <signal.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
-#include "proxy/config/reload.h"
 #include "proxy/load_tls.h"
 #include "proxy/log/log.h"
 #include "proxy/systemd.h"
@@ -24,26 +23,6 @@ constexpr uint32_t kPingsPerWatchdog = 4;
 
 // How often to look whether a day has passed, and with it the time for warnings.
 constexpr uint32_t kExpiryLookMs = 600'000;
-
-// Blocked before any thread starts, so that only NextSignal sees them.
-sigset_t BlockSignals() {
-  signal(SIGPIPE, SIG_IGN);
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, number);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
-
-timespec Milliseconds(uint32_t ms) { return {ms / 1000, static_cast<long>(ms % 1000) * 1'000'000}; }
-
-// The line without its beginning and end.
-std::string_view Inner(std::string_view complaint) {
-  constexpr std::string_view kBegin = "sallyport: ";
-  if (complaint.starts_with(kBegin)) complaint.remove_prefix(kBegin.size());
-  if (complaint.ends_with('\n')) complaint.remove_suffix(1);
-  return complaint;
-}
 
 const char* ToText(TlsMode mode) {
   switch (mode) {
@@ -93,24 +72,28 @@ Process::~Process() = default;
 
 int Process::Run() {
   if (!command_line_.config.core_dumps) prctl(PR_SET_DUMPABLE, 0);
-  signals_ = BlockSignals();
+  signals_.emplace({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
   StartError error;
   if (!Start(&error)) {
-    DrainAndStop(0);
+    claim_.reset();  // The process that serves goes on.
+    StopWorkers();
     StopLog();
     return Complain(error);
   }
   NotifyReady();
-  int signal_number = NextSignal();
-  for (; signal_number != SIGTERM && signal_number != SIGINT; signal_number = NextSignal()) {
-    if (signal_number == SIGHUP) Reload();
-    if (signal_number == SIGUSR1) ReopenLog();
+  int number = 0;
+  bool replaced = false;
+  while (number != SIGTERM && number != SIGINT && !replaced) {
+    number = WaitForSignal(kExpiryLookMs);
+    if (number == SIGHUP) Reload();
+    if (number == SIGUSR1) ReopenLog();
+    replaced = offer_ != nullptr && offer_->Look();
   }
-
-  NotifyStopping();
-  LogInfo(Line("stopping").Add("signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
-  if (admin_ != nullptr) admin_->SetStopping();
-  DrainAndStop(command_line_.config.shutdown_timeout_ms);
+  if (replaced) {
+    GiveWay();
+  } else {
+    EndBySignal(number);
+  }
   admin_.reset();
   LogInfo("stopped");
   StopLog();
@@ -124,28 +107,62 @@ int Process::Complain(const StartError& error) const {
 
 // --- The start.
 
+// What a mistake in the configuration can stop comes first, so that a running process isn't
+// bothered for nothing; and nobody is accepted before all stands.
 bool Process::Start(StartError* error) {
   const Config& config = command_line_.config;
   NewServices services;
-  std::vector<std::vector<ListenSocket>> sockets;
-  std::vector<BoundAddress> addresses;
+  InheritedSockets inherited;
+  Listeners listeners;
   if (!MakeServices(config, counts_, servers_.registry(), {}, {}, &services, error) ||
-      !OpenListeners(config, services, worker_count_, &sockets, &addresses, error) ||
-      !StartLogInSandbox(error) || !ChooseRing(config, &make_ring_, &engine_, error)) {
+      !Inherit(&inherited, error) ||
+      !OpenListeners(config, services, worker_count_, &inherited, &listeners, error)) {
+    return false;
+  }
+  const int admin_socket = TakeAdminSocket(config, &inherited);
+  if (!CheckLeft(inherited, error) || !StartLogInSandbox(error) ||
+      !ChooseRing(config, &make_ring_, &engine_, error)) {
     return false;
   }
   GiveSigners(config, &signers_, &services);
   servers_.Put({services.begin(), services.end()});
   NoteExpiries();
   RaiseFileLimit(config, worker_count_);
-  if (!StartWorkers(std::move(sockets), error)) return false;
-  if (!StartAdmin(addresses, error)) return false;
+  if (!StartWorkers(std::move(listeners.of_worker), error) ||
+      !StartAdmin(listeners.addresses, admin_socket, error)) {
+    return false;
+  }
   servers_.Start();
-  LogListeners(addresses);
+  Serve(std::move(listeners), inherited);
   return true;
 }
 
-bool Process::StartAdmin(const std::vector<BoundAddress>& addresses, StartError* error) {
+// Sockets of the service manager, and of the process that serves now.
+bool Process::Inherit(InheritedSockets* inherited, StartError* error) {
+  for (NamedSocket& socket : SocketsOfManager()) {
+    if (const absl::Status status = inherited->Add(std::move(socket), true); !status.ok()) {
+      *error = {"listen", "from the service manager: " + std::string(status.message())};
+      return false;
+    }
+  }
+  const std::string& path = command_line_.config.upgrade_socket;
+  if (path.empty()) return true;
+  absl::StatusOr<std::unique_ptr<UpgradeClaim>> claim = UpgradeClaim::Ask(path, inherited);
+  absl::Status status = claim.status();
+  if (claim.ok() && *claim != nullptr) {
+    claim_ = *std::move(claim);
+    offer_ = claim_->TakeOffer();
+  } else if (claim.ok()) {
+    absl::StatusOr<std::unique_ptr<UpgradeOffer>> offer = UpgradeOffer::Listen(path);
+    status = offer.status();
+    if (offer.ok()) offer_ = *std::move(offer);
+  }
+  if (!status.ok()) *error = {"upgrade_socket", std::string(status.message())};
+  return status.ok();
+}
+
+bool Process::StartAdmin(const std::vector<BoundAddress>& addresses, int listener,
+                         StartError* error) {
   if (command_line_.config.admin.empty()) return true;
   std::vector<Worker*> workers;
   for (const auto& worker : workers_) workers.push_back(worker.get());
@@ -172,7 +189,7 @@ bool Process::StartAdmin(const std::vector<BoundAddress>& addresses, StartError*
   source.servers = [this] { return servers_.registry()->All(); };
   source.why_not_ready = [this] { return servers_.WhyNotReady(); };
   absl::StatusOr<std::unique_ptr<Admin>> admin =
-      Admin::Start(command_line_.config.admin, std::move(source));
+      Admin::Start(command_line_.config.admin, std::move(source), listener);
   if (!admin.ok()) {
     *error = {"admin", std::string(admin.status().message())};
     return false;
@@ -180,6 +197,22 @@ bool Process::StartAdmin(const std::vector<BoundAddress>& addresses, StartError*
   admin_ = *std::move(admin);
   LogInfo("admin on " + admin_->address());
   return true;
+}
+
+void Process::Serve(Listeners listeners, const InheritedSockets& inherited) {
+  if (offer_ != nullptr) {
+    if (admin_ != nullptr) listeners.to_hand_over.push_back({admin_->listener(), ""});
+    offer_->SetSockets(std::move(listeners.to_hand_over));
+  }
+  for (const auto& worker : workers_) worker->Serve();
+  LogListeners(listeners.addresses);
+  if (claim_ == nullptr) return;
+  claim_->Done();
+  LogInfo(Line("upgrade: took over").Add("old_process", claim_->peer()));
+  for (const InheritedSockets::Socket& socket : inherited.left()) {
+    LogWarning(Line("not listening any more on " + socket.address.ToString()));
+  }
+  claim_.reset();
 }
 
 // The log's thread is the first, and a sandbox holds only for threads that start inside.
@@ -204,6 +237,7 @@ bool Process::StartWorkers(std::vector<std::vector<ListenSocket>> sockets, Start
   for (int index = 0; index < worker_count_; ++index) {
     auto worker = std::make_unique<Worker>(servers_.services(), index, make_ring_(),
                                            std::move(sockets[static_cast<size_t>(index)]));
+    worker->Hold();  // Whom it accepts before all else stands is lost when that fails.
     const absl::Status started =
         worker->Start(cpus.empty() ? -1 : cpus[static_cast<size_t>(index) % cpus.size()]);
     if (!started.ok()) {
@@ -276,132 +310,24 @@ void Process::WarnAboutExpiries() {
 
 // --- Signals.
 
-int Process::NextSignal() {
-  const timespec patience = Milliseconds(
-      watchdog_ms_ == 0 ? kExpiryLookMs : std::max(1u, watchdog_ms_ / kPingsPerWatchdog));
-  for (;;) {
-    const int number = sigtimedwait(&signals_, nullptr, &patience);
-    LookAfterWatchdog();
-    WarnAboutExpiries();
-    if (number > 0) return number;
-  }
+// A signal's number, or 0: `ms` have passed, or less.
+int Process::WaitForSignal(uint32_t ms) {
+  if (watchdog_ms_ > 0) ms = std::min(ms, std::max(1u, watchdog_ms_ / kPingsPerWatchdog));
+  const int number = offer_ == nullptr ? signals_->Wait(ms) : signals_->Wait(ms, offer_->fds());
+  LookAfterWatchdog();
+  WarnAboutExpiries();
+  return number;
 }
 
 // A worker that hangs answers no ping, and then the manager hears nothing from us either.
 void Process::LookAfterWatchdog() {
   if (watchdog_ms_ == 0) return;
-  const bool alive = std::all_of(workers_.begin(), workers_.end(),
-                                 [](const auto& worker) { return worker->answered(); });
+  const bool alive = std::all_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+    return worker->ended() || worker->answered();
+  });
   if (!alive) return;
   FeedWatchdog();
   for (const auto& worker : workers_) worker->Ping();
-}
-
-void Process::ReopenLog() {
-  const std::string& file = command_line_.config.log_file;
-  if (file.empty() || file == kLogToJournal) return;
-  const absl::StatusOr<LogTarget> target = OpenLogTarget(file);
-  if (!target.ok()) {
-    LogError(
-        Line("log_file can't be opened again").Add("why", std::string(target.status().message())));
-    return;
-  }
-  MoveLog(*target);
-  LogInfo("log opened again");
-}
-
-void Process::Reload() {
-  NotifyReloading();
-  std::vector<std::string> need_restart;
-  const std::string why_not = TryReload(&need_restart);
-  if (!why_not.empty()) {
-    LogError(Line("reload refused, what was in force stays").Add("why", Inner(why_not)));
-  } else {
-    Line line("reloaded");
-    if (!need_restart.empty()) line.Add("needs_restart", absl::StrJoin(need_restart, ","));
-    LogInfo(line);
-  }
-  NotifyReady();
-}
-
-// The complaint, or nothing. Nothing has changed unless all of it went well.
-std::string Process::TryReload(std::vector<std::string>* need_restart) {
-  StartError error;
-  if (!CheckReadable(sandbox_, "--config", command_line_.config_file, &error)) {
-    return error.option + ": " + error.what;
-  }
-  CommandLine wanted = parse_();
-  if (wanted.action != CommandLine::Action::kRun) return wanted.error;
-  ReloadPlan plan = PlanReload(command_line_.config, wanted.config);
-  NewServices services;
-  std::vector<bool> keep;  // What is not in the file any more: so may its certificate be gone.
-  for (const std::optional<size_t>& listener : plan.wanted_listeners) {
-    keep.push_back(!listener.has_value());
-  }
-  if (!CheckFiles(plan.config, keep, &error) ||
-      !MakeServices(plan.config, counts_, servers_.registry(), servers_.services(), keep, &services,
-                    &error)) {
-    return wanted.Complaint(error.option, error.what, *plan.wanted_listeners[error.listener]);
-  }
-  GiveSigners(plan.config, &signers_, &services);
-  servers_.Put({services.begin(), services.end()});
-  wanted.config = std::move(plan.config);
-  for (size_t i = 0; i < plan.wanted_listeners.size(); ++i) {
-    const std::optional<size_t> listener = plan.wanted_listeners[i];
-    if (listener.has_value()) {
-      command_line_.listener_places[i] = wanted.listener_places[*listener];
-    }
-  }
-  wanted.listener_places = std::move(command_line_.listener_places);
-  command_line_ = std::move(wanted);
-  NoteExpiries();
-  WarnAboutKeyFiles();
-  WarnAboutExpiries();
-  SetLogLevel(command_line_.config.log_level);
-  RaiseFileLimit(command_line_.config, worker_count_);
-  *need_restart = std::move(plan.need_restart);
-  return "";
-}
-
-// Outside of the sandbox a file can't be opened, and "Permission denied" would send the operator to
-// look at its mode.
-bool Process::CheckFiles(const Config& config, const std::vector<bool>& keep,
-                         StartError* error) const {
-  for (size_t i = 0; i < config.listeners.size(); ++i) {
-    const ListenerConfig& listener = config.listeners[i];
-    if (keep[i]) continue;
-    error->listener = i;
-    if (!CheckReadable(sandbox_, "server_public_key", listener.server_public_key, error)) {
-      return false;
-    }
-    for (const TlsFile& file : TlsFiles(listener)) {
-      if (!CheckReadable(sandbox_, file.option, file.path, error)) return false;
-    }
-  }
-  return true;
-}
-
-// --- The end.
-
-bool Process::all_ended() const {
-  return std::all_of(workers_.begin(), workers_.end(),
-                     [](const auto& worker) { return worker->ended(); });
-}
-
-// The grace time's end, or a second signal, ends all sessions.
-void Process::DrainAndStop(uint32_t grace_ms) {
-  for (const auto& worker : workers_) worker->Drain();
-  constexpr uint32_t kLookMs = 20;
-  const timespec look = Milliseconds(kLookMs);
-  for (uint32_t waited_ms = 0; waited_ms < grace_ms && !all_ended(); waited_ms += kLookMs) {
-    const int number = sigtimedwait(&signals_, nullptr, &look);
-    if (number == SIGTERM || number == SIGINT) {
-      LogInfo("second signal: ending all sessions at once");
-      break;
-    }
-  }
-  for (const auto& worker : workers_) worker->Stop();
-  for (const auto& worker : workers_) worker->Join();
 }
 
 }  // namespace sallyport

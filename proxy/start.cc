@@ -192,46 +192,6 @@ bool ChooseRing(const Config& config, RingFactory* out, std::string* name, Start
   return true;
 }
 
-namespace {
-
-bool OpenAddress(Address address, size_t listener, const SocketTuning& tuning,
-                 std::vector<std::vector<ListenSocket>>* sockets,
-                 std::vector<BoundAddress>* addresses, StartError* error) {
-  const std::unique_ptr<Ring> tuner = MakeEpollRing();  // Tune needs no Start.
-  for (std::vector<ListenSocket>& of_worker : *sockets) {
-    const absl::StatusOr<int> fd = Listen(address, kBacklog);
-    if (!fd.ok()) return Fail("listen", Message(fd.status()), false, error);
-    tuner->Tune(*fd, tuning);  // Accepted sockets inherit it: no calls for each connection.
-    of_worker.push_back({*fd, static_cast<uint32_t>(listener)});
-    address = LocalAddress(*fd);
-  }
-  addresses->push_back({address, listener});
-  return true;
-}
-
-}  // namespace
-
-bool OpenListeners(const Config& config, const NewServices& services, int workers,
-                   std::vector<std::vector<ListenSocket>>* sockets,
-                   std::vector<BoundAddress>* addresses, StartError* error) {
-  sockets->resize(static_cast<size_t>(workers));
-  for (size_t i = 0; i < config.listeners.size(); ++i) {
-    error->listener = i;
-    for (const std::string& text : config.listeners[i].listen) {
-      const absl::StatusOr<std::vector<Address>> resolved = ResolveAddress(text);
-      if (!resolved.ok()) {
-        return Fail("listen", text + ": " + Message(resolved.status()),
-                    absl::IsInvalidArgument(resolved.status()), error);
-      }
-      for (const Address& address : *resolved) {
-        if (!OpenAddress(address, i, services[i]->tuning, sockets, addresses, error)) return false;
-      }
-    }
-  }
-  error->listener = CommandLine::kNoListener;
-  return true;
-}
-
 bool EnterSandboxFor(const Config& config, const std::string& config_file, SandboxState* out,
                      StartError* error) {
   const bool wanted = config.sandbox == SandboxMode::kOn ||

@@ -50,18 +50,6 @@ std::vector<int> AllowedCpus();
 using RingFactory = std::function<std::unique_ptr<Ring>()>;
 bool ChooseRing(const Config& config, RingFactory* out, std::string* name, StartError* error);
 
-// What is listened on, as it was bound.
-struct BoundAddress {
-  Address address;
-  size_t listener = 0;
-};
-
-// OpenListeners opens, for each worker, a socket for each address to listen on. Port 0 becomes the
-// same free port for all.
-bool OpenListeners(const Config& config, const NewServices& services, int workers,
-                   std::vector<std::vector<ListenSocket>>* sockets,
-                   std::vector<BoundAddress>* addresses, StartError* error);
-
 // Which folders' files may be read in the sandbox, and why there is none where it bears that.
 struct SandboxState {
   bool entered = false;

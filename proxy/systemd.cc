@@ -19,7 +19,14 @@ void NotifyReloading() {
   sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now_us)).c_str());
 }
 
-void NotifyStopping() { sd_notify(0, "STOPPING=1"); }
+void NotifyStopping(uint64_t ms) {
+  // What comes after the last wait: sessions are told, the log is written.
+  constexpr uint64_t kBesideMs = 10'000;
+  const uint64_t us = 1000 * (ms + kBesideMs);
+  sd_notify(0, ("STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string(us)).c_str());
+}
+
+void NotifyStatus(const std::string& status) { sd_notify(0, ("STATUS=" + status).c_str()); }
 
 uint32_t WatchdogMs() {
   uint64_t interval_us = 0;

@@ -73,6 +73,11 @@ absl::Status Worker::Start(int cpu) {
 
 void Worker::Join() { thread_.join(); }
 
+void Worker::Hold() {
+  SALLYPORT_CHECK(!thread_.joinable());
+  order_ = obeyed_ = Order::kHold;
+}
+
 void Worker::Request(Order order) {
   order_.store(order, std::memory_order_release);
   inbox_->Wake();
@@ -206,14 +211,15 @@ void Worker::OnAccept(const Completion& completion) {
   ListenSocket& socket = sockets_[index];
   if (!completion.more) socket.accept_in_flight = false;
   if (completion.result >= 0) {
-    if (obeyed_ == Order::kServe) {
+    // Draining, too: the kernel had accepted it before it heard of that.
+    if (obeyed_ != Order::kStop) {
       Adopt(completion.result, services_[socket.listener]);
     } else {
       ring_->Close(completion.result, true);
     }
   }
   if (completion.more) return;
-  if (obeyed_ != Order::kServe) return StopListening();
+  if (obeyed_ >= Order::kDrain) return StopListening();
   if (completion.result >= 0 || completion.result == -ECONNABORTED) return ArmAccept(index);
   LogWarning(Line("accept failed, pausing").Add("error", std::strerror(-completion.result)));
   timers_->Set(&accept_pause_, ring_->now_ms() + kAcceptPauseMs);
@@ -310,7 +316,11 @@ void Worker::TakeServices() {
 
 void Worker::ObeyOrder() {
   const Order order = order_.load(std::memory_order_acquire);
-  if (order != Order::kServe && obeyed_ == Order::kServe) {
+  if (order == Order::kServe && obeyed_ == Order::kHold) {
+    obeyed_ = Order::kServe;
+    ArmAccepts();
+  }
+  if (order >= Order::kDrain && obeyed_ < Order::kDrain) {
     obeyed_ = Order::kDrain;
     timers_->Clear(&accept_pause_);
     for (uint32_t index = 0; index < sockets_.size(); ++index) {
@@ -330,13 +340,13 @@ void Worker::ObeyOrder() {
 
 // Closes the listening sockets once no Accept is in flight: from then on connecting is refused.
 void Worker::StopListening() {
-  if (obeyed_ == Order::kServe) return;
+  if (obeyed_ < Order::kDrain) return;
   for (const ListenSocket& socket : sockets_) {
     if (socket.accept_in_flight) return;
   }
   for (const ListenSocket& socket : std::exchange(sockets_, {})) ring_->Close(socket.fd, false);
 }
 
-bool Worker::quiet() const { return obeyed_ != Order::kServe && sockets_.empty() && open_ == 0; }
+bool Worker::quiet() const { return obeyed_ >= Order::kDrain && sockets_.empty() && open_ == 0; }
 
 }  // namespace sallyport

@@ -54,6 +54,10 @@ class Worker {
   void Join();
   bool ended() const { return ended_.load(std::memory_order_acquire); }
 
+  // Hold, before Start: the loop runs, but accepts nobody before Serve.
+  void Hold();
+  void Serve() { Request(Order::kServe); }
+
   // For any thread. Drain: stop accepting, end when the last connection has. Stop: end them all
   // now.
   void Drain() { Request(Order::kDrain); }
@@ -76,7 +80,7 @@ class Worker {
   const Stats& stats() const { return stats_; }
 
  private:
-  enum class Order : uint8_t { kServe, kDrain, kStop };
+  enum class Order : uint8_t { kHold, kServe, kDrain, kStop };
   struct Slot {
     uint16_t generation = 0;
     std::unique_ptr<Connection> connection;

@@ -44,7 +44,8 @@ bool ReadNumber(std::optional<std::string_view> text, Number* out) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address, AdminSource source) {
+absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address, AdminSource source,
+                                                    int listener) {
   absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(address);
   if (!addresses.ok()) return addresses.status();
   const bool any_unix = std::any_of(addresses->begin(), addresses->end(),
@@ -58,7 +59,8 @@ absl::StatusOr<std::unique_ptr<Admin>> Admin::Start(std::string_view address, Ad
   std::unique_ptr<Admin> admin(new Admin(std::move(source)));
   absl::StatusOr<std::unique_ptr<HttpServer>> server = HttpServer::Start(
       *addresses,
-      [self = admin.get()](const HttpRequest& request) { return self->Answer(request); });
+      [self = admin.get()](const HttpRequest& request) { return self->Answer(request); }, {},
+      listener);
   if (!server.ok()) return server.status();
   admin->server_ = *std::move(server);
   return admin;

@@ -56,7 +56,9 @@ class Admin {
  public:
   // Start listens on `address` ("host:port", port 0 for any free one; not a unix socket) and starts
   // to serve. kInvalidArgument, kUnavailable: what is wrong with the address.
-  static absl::StatusOr<std::unique_ptr<Admin>> Start(std::string_view address, AdminSource source);
+  // `listener`: a listening socket to serve on instead, which is Admin's from here on; or -1.
+  static absl::StatusOr<std::unique_ptr<Admin>> Start(std::string_view address, AdminSource source,
+                                                      int listener = -1);
 
   ~Admin();  // Stops.
   Admin(const Admin&) = delete;
@@ -64,6 +66,11 @@ class Admin {
 
   // address is "127.0.0.1:6034": the real port where 0 was asked for.
   std::string address() const;
+  // listener is the socket, for another process to serve on; it stays Admin's.
+  int listener() const { return server_->listener(); }
+
+  // StopAccepting leaves new connections to that process.
+  void StopAccepting() { server_->StopAccepting(); }
 
   // SetStopping makes /healthz fail, so that load balancers look elsewhere. Any thread.
   void SetStopping();

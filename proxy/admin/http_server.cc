@@ -118,11 +118,13 @@ std::optional<std::string_view> HttpRequest::Argument(const char* name) const {
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::vector<Address>& addresses,
                                                               HttpHandler handler,
-                                                              const HttpLimits& limits) {
+                                                              const HttpLimits& limits,
+                                                              int listener) {
   std::unique_ptr<HttpServer> server(new HttpServer(std::move(handler), limits));
   absl::Status status = absl::UnavailableError("no address");
-  for (const Address& address : addresses) {
-    status = server->Open(address);
+  if (listener >= 0) status = server->Serve(listener);
+  for (size_t i = 0; listener < 0 && i < addresses.size(); ++i) {
+    status = server->Open(addresses[i]);
     if (!absl::IsNotFound(status)) break;
   }
   if (absl::IsNotFound(status)) return absl::UnavailableError(status.message());
@@ -144,15 +146,33 @@ HttpServer::HttpServer(HttpHandler handler, const HttpLimits& limits)
 HttpServer::~HttpServer() { Stop(); }
 
 void HttpServer::Stop() {
+  stop_.store(true);
   if (thread_.joinable()) {
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = write(stop_fd_, &one, sizeof(one));
+    Wake();
     thread_.join();
   }
-  if (daemon_ != nullptr) MHD_stop_daemon(daemon_);  // Closes the listener too.
+  if (daemon_ != nullptr) {
+    Quiesce();
+    MHD_stop_daemon(daemon_);
+  }
   daemon_ = nullptr;
-  if (stop_fd_ >= 0) close(stop_fd_);
-  stop_fd_ = -1;
+  if (wake_fd_ >= 0) close(wake_fd_);
+  wake_fd_ = -1;
+}
+
+void HttpServer::StopAccepting() { Wake(); }
+
+void HttpServer::Wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));
+}
+
+// Other processes may have the listening socket: the library has to let go of it, for at its end it
+// doesn't only close it (in some of its modes, at least).
+void HttpServer::Quiesce() {
+  if (listener_ < 0) return;
+  MHD_quiesce_daemon(daemon_);
+  close(std::exchange(listener_, -1));
 }
 
 // kNotFound: this machine does not have such an address.
@@ -163,9 +183,13 @@ absl::Status HttpServer::Open(const Address& address) {
     const bool absent = listener == -EADDRNOTAVAIL || listener == -EAFNOSUPPORT;
     return absent ? absl::NotFoundError(message) : absl::UnavailableError(message);
   }
+  return Serve(listener);
+}
+
+absl::Status HttpServer::Serve(int listener) {
   address_ = BoundAddress(listener);
-  stop_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (stop_fd_ >= 0) {
+  wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_fd_ >= 0) {
     daemon_ = MHD_start_daemon(MHD_USE_EPOLL, 0, nullptr, nullptr, &Callbacks::Answer, this,      //
                                MHD_OPTION_LISTEN_SOCKET, listener,                                //
                                MHD_OPTION_CONNECTION_LIMIT, limits_.connections_max,              //
@@ -174,18 +198,22 @@ absl::Status HttpServer::Open(const Address& address) {
                                static_cast<void*>(this),  //
                                MHD_OPTION_END);
   }
-  if (daemon_ != nullptr) return absl::OkStatus();
+  if (daemon_ != nullptr) {
+    listener_ = listener;
+    return absl::OkStatus();
+  }
   close(listener);
-  return absl::ResourceExhaustedError(address.ToString() + ": the HTTP server does not start");
+  return absl::ResourceExhaustedError(address_.ToString() + ": the HTTP server does not start");
 }
 
 void HttpServer::Run() {
   const int epoll_fd = MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
   for (;;) {
-    pollfd fds[] = {{.fd = stop_fd_, .events = POLLIN, .revents = 0},
+    pollfd fds[] = {{.fd = wake_fd_, .events = POLLIN, .revents = 0},
                     {.fd = epoll_fd, .events = POLLIN, .revents = 0}};
     poll(fds, std::size(fds), PollTimeout());
-    if (fds[0].revents != 0) return;
+    if (stop_.load()) return;
+    if (uint64_t count = 0; read(wake_fd_, &count, sizeof(count)) > 0) Quiesce();
     MHD_run(daemon_);
     CloseOverdue();
   }

@@ -2,6 +2,7 @@
 #ifndef PROXY_ADMIN_HTTP_SERVER_H_
 #define PROXY_ADMIN_HTTP_SERVER_H_
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -57,10 +58,12 @@ struct HttpLimits {
 class HttpServer {
  public:
   // Start serves on the first of `addresses`, or the next where this machine lacks its family or
-  // the address. kUnavailable: the address and the system's reason.
+  // the address; or on `listener`, a listening socket that is the server's from here on, unless it
+  // is -1. kUnavailable: the address and the system's reason.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::vector<Address>& addresses,
                                                            HttpHandler handler,
-                                                           const HttpLimits& limits = {});
+                                                           const HttpLimits& limits = {},
+                                                           int listener = -1);
 
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
@@ -68,6 +71,12 @@ class HttpServer {
 
   // The address as it was bound, with the real port.
   const Address& address() const { return address_; }
+  // The listening socket, which stays the server's until StopAccepting or Stop.
+  int listener() const { return listener_; }
+
+  // StopAccepting leaves new connections to others who have the listening socket; those that are
+  // open get their answers. Once.
+  void StopAccepting();
 
   // Stop closes all connections and joins the thread. Again: nothing.
   void Stop();
@@ -83,6 +92,9 @@ class HttpServer {
   HttpServer(HttpHandler handler, const HttpLimits& limits);
 
   absl::Status Open(const Address& address);
+  absl::Status Serve(int listener);
+  void Wake();
+  void Quiesce();
   void Run();
   int PollTimeout();
   void CloseOverdue();
@@ -91,7 +103,9 @@ class HttpServer {
   const HttpLimits limits_;
   Address address_;
   MHD_Daemon* daemon_ = nullptr;
-  int stop_fd_ = -1;  // An eventfd: readable once the thread is to end.
+  int listener_ = -1;
+  int wake_fd_ = -1;  // An eventfd: readable once the thread is to end, or to accept no more.
+  std::atomic<bool> stop_{false};
   std::thread thread_;
 
   // The thread's own.

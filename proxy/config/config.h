@@ -140,9 +140,19 @@ struct Config {
 
   uint32_t max_connections = ListenerConfig{}.max_connections;
 
+  // How long SIGTERM leaves the doors open while /readyz says no. 0: where nobody asks /readyz, it
+  // would only make a stop slower.
+  uint32_t drain_delay_ms = 0;
+
   // What connections get to finish after SIGTERM: under the 30 s that container runtimes commonly
   // grant before SIGKILL. 0: none.
   uint32_t shutdown_timeout_ms = 25'000;
+
+  std::string upgrade_socket;  // Empty: nobody can take over.
+
+  // What connections get to finish when another process has taken over. Nobody waits for that, and
+  // pools replace their connections every half an hour or so. 0: none.
+  uint32_t upgrade_timeout_ms = 3'600'000;
 
   std::string log_level = "info";
   LogFormat log_format = LogFormat::kText;

@@ -158,8 +158,20 @@ constexpr Option kOptions[] = {
      "A logged-in connection that moves no byte for so long is closed; 0 leaves that to the "
      "server's wait_timeout.",
      kSeconds, &ListenerConfig::idle_timeout_ms, 0, 30 * kDay},
-    {"shutdown_timeout", "SECONDS", "What connections get to finish after SIGTERM; 0 is none.",
-     kSeconds, &Config::shutdown_timeout_ms, 0, kDay},
+    {"drain_delay", "SECONDS",
+     "After SIGTERM /readyz fails for so long before the proxy stops accepting: a load balancer's "
+     "time to look elsewhere.",
+     kSeconds, &Config::drain_delay_ms, 0, kHour},
+    {"shutdown_timeout", "SECONDS",
+     "What connections get to finish once nothing is accepted any more; 0 is none.", kSeconds,
+     &Config::shutdown_timeout_ms, 0, kDay},
+    {"upgrade_socket", "PATH",
+     "A unix socket at which a new process takes the listening sockets over from the running one, "
+     "which then ends with its last connection. Only for processes of the same user.",
+     kPath, &Config::upgrade_socket},
+    {"upgrade_timeout", "SECONDS",
+     "What connections get to finish after a new process took over; 0 is none.", kSeconds,
+     &Config::upgrade_timeout_ms, 0, 30 * kDay},
     {"keepalive_idle", "SECONDS", "Quiet time before the first TCP keepalive probe; 0 is none.",
      kCount, &ListenerConfig::keepalive_idle_s, 0, 32767},
     {"keepalive_interval", "SECONDS", "Time between probes.", kCount,
@@ -350,7 +362,8 @@ bool Option::is_list() const {
 // What belongs to the process was set up once; what belongs to a listener is in a snapshot that
 // each connection begins with.
 bool Option::needs_restart() const {
-  constexpr std::string_view kReloadable[] = {"max_connections", "shutdown_timeout", "log_level"};
+  constexpr std::string_view kReloadable[] = {"max_connections", "drain_delay", "shutdown_timeout",
+                                              "upgrade_timeout", "log_level"};
   if (is_listener_key()) return name == "listen";
   return std::find(std::begin(kReloadable), std::end(kReloadable), name) == std::end(kReloadable);
 }

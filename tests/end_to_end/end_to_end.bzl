@@ -1,12 +1,13 @@
 """One end-to-end script as two tests, one for each engine."""
 
-def end_to_end_tests(name, size, args = []):
+def end_to_end_tests(name, size, args = [], data = []):
     """Makes NAME_io_uring_test and NAME_epoll_test, and NAME_tests that runs both.
 
     Args:
       name: of the script, without .py.
       size: Bazel's word for its time limit.
       args: more arguments for it.
+      data: more of what it needs.
     """
     for engine in ["io_uring", "epoll"]:
         native.sh_test(
@@ -24,7 +25,7 @@ def end_to_end_tests(name, size, args = []):
                 "//contrib",
                 "//proxy:server",
                 "//tools:mysql_root",
-            ],
+            ] + data,
             # They start servers and measure time, so each wants the machine for itself; and they
             # use the user's cache, the network of the machine, and what is installed.
             tags = [
