@@ -11,8 +11,9 @@ namespace sallyport {
 // CheckKeyFile looks at the mode of the file at `path`, links followed. kPermissionDenied, with a
 // message that has the mode, where everybody may write it: whoever does decides what key is served.
 // Otherwise OK, and `*mode` is the mode in octal ("0644") where group or others may read or write,
-// empty where the key is its owner's alone. What is no regular file (a pipe) or can't be looked at
-// is OK: reading it tells more.
+// empty where the key is its owner's alone. A key of root's may be read by its group, where this
+// process isn't root: else it couldn't be read at all. What is no regular file (a pipe) or can't be
+// looked at is OK: reading it tells more.
 absl::Status CheckKeyFile(const std::string& path, std::string* mode);
 
 }  // namespace sallyport

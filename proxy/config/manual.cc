@@ -77,12 +77,21 @@ constexpr std::string_view kPageTail =
     ".TP\n"
     ".B SIGUSR1\n"
     "Open \\fBlog_file\\fR again, after its rotation.\n"
+    ".SH UPGRADE\n"
+    "A process that is started with the same \\fBupgrade_socket\\fR as a running one, by the same "
+    "user,\n"
+    "takes over its listening sockets and the clients who wait there. The running one then "
+    "accepts\n"
+    "no more and ends with its last session. If the new one can't start, nothing changes.\n"
     ".SH EXIT STATUS\n"
     "0 after a clean stop, 1 for a failure at start, 2 for bad arguments or configuration.\n"
     ".SH NOTES\n"
     "Under systemd use Type=notify with ExecReload=kill \\-HUP $MAINPID, or Type=notify\\-reload "
     "where\n"
-    "it is known. WatchdogSec= works: it is fed while every worker is alive.\n";
+    "it is known. WatchdogSec= works: it is fed while every worker is alive. Sockets of a socket\n"
+    "unit (LISTEN_FDS) serve the listener whose name is their FileDescriptorName, else the one "
+    "with\n"
+    "their address; that of \\fBadmin\\fR is called admin.\n";
 
 // Appends the words of `text` as lines of a comment.
 void AppendComment(std::string_view text, std::string* out) {

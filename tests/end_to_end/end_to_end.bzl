@@ -1,6 +1,6 @@
 """One end-to-end script as two tests, one for each engine."""
 
-def end_to_end_tests(name, size, args = [], data = []):
+def end_to_end_tests(name, size, args = [], data = [], engines = ["io_uring", "epoll"]):
     """Makes NAME_io_uring_test and NAME_epoll_test, and NAME_tests that runs both.
 
     Args:
@@ -8,8 +8,9 @@ def end_to_end_tests(name, size, args = [], data = []):
       size: Bazel's word for its time limit.
       args: more arguments for it.
       data: more of what it needs.
+      engines: where one will do.
     """
-    for engine in ["io_uring", "epoll"]:
+    for engine in engines:
         native.sh_test(
             name = "%s_%s_test" % (name, engine),
             size = size,
@@ -37,7 +38,7 @@ def end_to_end_tests(name, size, args = [], data = []):
     native.test_suite(
         name = name + "_tests",
         tests = [
-            ":%s_epoll_test" % name,
-            ":%s_io_uring_test" % name,
+            ":%s_%s_test" % (name, engine)
+            for engine in engines
         ],
     )

@@ -23,10 +23,14 @@ def statement(code, value, jump_true=0, jump_false=0):
 
 
 def refuse_io_uring():
-    program = (statement(LOAD_WORD, 0)  # seccomp_data.nr
-               + statement(JUMP_IF_EQUAL, IO_URING_SETUP, 0, 1)
-               + statement(RETURN, ERRNO | errno.EPERM)
-               + statement(RETURN, ALLOW))
+    install(statement(LOAD_WORD, 0)  # seccomp_data.nr
+            + statement(JUMP_IF_EQUAL, IO_URING_SETUP, 0, 1)
+            + statement(RETURN, ERRNO | errno.EPERM)
+            + statement(RETURN, ALLOW))
+
+
+def install(program):
+    """Puts this process, and what it runs, under the filter."""
     filters = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: a count, and a pointer behind padding.
     header = struct.pack("<H6xQ", len(program) // 8, ctypes.addressof(filters))

@@ -26,7 +26,7 @@ def _debian(ctx):
 def _upstream(ctx, checkout):
     if not ctx.path(checkout + "/gen/sources.bzl").exists:
         fail("SALLYPORT_BORINGSSL=%s is no checkout of BoringSSL: no gen/sources.bzl" % checkout)
-    for name in ["crypto", "gen", "include", "ssl", "third_party"]:
+    for name in ["LICENSE", "crypto", "gen", "include", "ssl", "third_party"]:
         ctx.symlink(checkout + "/" + name, name)
     ctx.symlink(Label("@sallyport//tools/bazel:boringssl_upstream.bzl"), "sources.bzl")
 
