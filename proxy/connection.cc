@@ -283,6 +283,7 @@ void Connection::LogEnd() const {
   line.Add("tls", summary.tls_used ? summary.tls.version : "none");
   line.Add("cipher", summary.tls.cipher).Add("group", summary.tls.group);
   line.Add("sni", summary.sni).Add("resumed", summary.tls.resumed);
+  line.Add("kernel_tls", summary.kernel_tls);
   line.Add("plugin", summary.plugin).Add("mediated", summary.mediated ? "yes" : "no");
   line.Add("login", summary.logged_in ? "ok" : summary.server_error > 0 ? "refused" : "none");
   line.Add("server_errno", summary.server_error);

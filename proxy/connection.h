@@ -112,8 +112,10 @@ class Connection {
     uint64_t turn = 0;      // In which
     size_t turn_bytes = 0;  // these were received.
     SendQueue queue;        // Bytes for this side.
-    Pipe pipe;              // Bytes from this side,
-    size_t piped = 0;       // this many.
+    // Behind those, once the kernel encrypts: alerts, which end all that is sent.
+    std::vector<tls::ControlRecord> controls;
+    Pipe pipe;         // Bytes from this side,
+    size_t piped = 0;  // this many.
 
     bool in_flight() const {
       return recv_in_flight || send_poll_in_flight || read_poll_in_flight || connect_in_flight;
@@ -144,10 +146,12 @@ class Connection {
   // Settle ends every event: it runs what the session still has to do, arms or stops reading,
   // counts, notices the end.
   void Settle();
+  void HandOver();
   bool SignHere();
   void GiveSignature(std::span<const uint8_t> signature);
   void SendOutboxes(bool secret);
   void Send(Side to, const Outbox& outbox, bool secret);
+  bool SendControls(Side to);
   void AfterSend(Side to);
   void Break(Side side);
   void UpdateReads();
@@ -195,6 +199,7 @@ class Connection {
   uint16_t server_index_ = 0;
   bool login_counted_ = false;
   bool handshake_counted_ = false;
+  bool hand_over_tried_ = false;
   bool closing_ = false;
 };
 

@@ -178,6 +178,7 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) const {
         "it");
   }
   WarnAboutKeyFiles();
+  WarnAboutKernelTls();
   for (const BoundAddress& bound : addresses) {
     const Service& service = *services_[bound.listener];
     Line line("listening on " + bound.address.ToString());
@@ -185,6 +186,7 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) const {
     line.Add("server", Texts(service.servers));
     line.Add("tls_mode", ToText(command_line_.config.listeners[bound.listener].tls_mode));
     line.Add("io_engine", engine_).Add("workers", worker_count_);
+    if (service.kernel_tls.any()) line.Add("kernel_tls", "yes");
     if (service.signers != nullptr) line.Add("signers", service.signers->threads());
     if (service.tls != nullptr) {
       line.Add("certificate", service.tls->certificate().subject)
@@ -200,6 +202,18 @@ void Process::WarnAboutKeyFiles() const {
     LogWarning(Line("others than its owner may touch the private key's file; chmod 600 it")
                    .Add("file", command_line_.config.listeners[i].tls_key)
                    .Add("mode", services_[i]->key_file_mode));
+  }
+}
+
+// One line, though several listeners may miss it: the kernel is the same.
+void Process::WarnAboutKernelTls() const {
+  for (const std::shared_ptr<const Service>& service : services_) {
+    const KernelTls& kernel_tls = service->kernel_tls;
+    if (kernel_tls.lacks().empty()) continue;
+    LogWarning(Line(kernel_tls.any() ? "kernel TLS without some ciphers, which the proxy encrypts"
+                                     : "no kernel TLS: the proxy encrypts")
+                   .Add("why", kernel_tls.lacks()));
+    return;
   }
 }
 
@@ -284,6 +298,7 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
   wanted.listener_places = std::move(command_line_.listener_places);
   command_line_ = std::move(wanted);
   WarnAboutKeyFiles();
+  WarnAboutKernelTls();
   SetLogLevel(command_line_.config.log_level);
   RaiseFileLimit(command_line_.config, worker_count_);
   *need_restart = std::move(plan.need_restart);

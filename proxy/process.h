@@ -41,6 +41,7 @@ class Process {
   bool StartWorkers(std::vector<std::vector<ListenSocket>> sockets, StartError* error);
   void LogListeners(const std::vector<BoundAddress>& addresses) const;
   void WarnAboutKeyFiles() const;
+  void WarnAboutKernelTls() const;
   int NextSignal();
   void LookAfterWatchdog();
   void ReopenLog();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/kernel_tls.h"
 #include "proxy/ring/ring.h"
 #include "proxy/session/session.h"
 #include "proxy/signer_pool.h"
@@ -56,6 +57,7 @@ struct Service {
   OpenCount* open = nullptr;  // Of this listener.
 
   std::shared_ptr<const tls::Context> tls;  // Null where TLS is disabled.
+  KernelTls kernel_tls;                     // Takes nothing where it is off.
   bool self_signed = false;
   std::string key_file_mode;  // Where others than its owner may touch the key's file: "0644".
   std::shared_ptr<const tls::PasswordKey> password_key;  // Null where nobody can need it.

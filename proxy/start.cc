@@ -113,6 +113,14 @@ bool ResolveServers(const ListenerConfig& config, Service* out, StartError* erro
   return true;
 }
 
+bool ProbeKernelTls(const ListenerConfig& config, Service* out, StartError* error) {
+  if (config.kernel_tls == KernelTlsMode::kOff || out->tls == nullptr) return true;
+  out->kernel_tls = KernelTls::Probe();
+  const std::string& lacks = out->kernel_tls.lacks();
+  if (config.kernel_tls == KernelTlsMode::kAuto || lacks.empty()) return true;
+  return Fail("kernel_tls", "the kernel can't encrypt for clients: " + lacks, false, error);
+}
+
 bool FillService(const Config& whole, size_t listener, const Service* before, Service* out,
                  StartError* error) {
   const ListenerConfig& config = whole.listeners[listener];
@@ -120,6 +128,7 @@ bool FillService(const Config& whole, size_t listener, const Service* before, Se
       !MakePasswordKey(config, before, out, error)) {
     return false;
   }
+  if (!ProbeKernelTls(config, out, error)) return false;
   out->name = config.name;
   out->session.tls = out->tls.get();
   out->session.tls_required = config.tls_mode == TlsMode::kRequired;

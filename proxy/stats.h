@@ -34,6 +34,10 @@ class Counter {
     "TLS handshakes that resumed an earlier one")                                                 \
   X(counter, tls_handshake_failures, "sallyport_tls_handshake_failures_total",                    \
     "TLS handshakes that failed")                                                                 \
+  X(counter, kernel_tls_sessions, "sallyport_kernel_tls_sessions_total",                          \
+    "Sessions whose sending side the kernel encrypts")                                            \
+  X(counter, kernel_tls_failures, "sallyport_kernel_tls_failures_total",                          \
+    "Sessions whose keys the kernel refused; the proxy encrypts them")                            \
   X(counter, signatures_by_pool, "sallyport_signatures_by_pool_total",                            \
     "RSA signatures of TLS handshakes made by the signer threads")                                \
   X(counter, signatures_queue_full, "sallyport_signatures_queue_full_total",                      \

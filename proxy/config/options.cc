@@ -17,6 +17,7 @@ using enum OptionKind;
 
 // In the order of the enums: a choice is stored as its place.
 constexpr std::string_view kTlsModes[] = {"preferred", "required", "disabled"};
+constexpr std::string_view kKernelTlsModes[] = {"off", "auto", "on"};
 constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
 constexpr std::string_view kCongestionControls[] = {"auto", "system", "cubic",
                                                     "reno", "dctcp",  "bbr"};
@@ -54,6 +55,10 @@ constexpr Option kOptions[] = {
      kPath, &ListenerConfig::tls_cert},
     {"tls_key", "FILE", "The certificate's private key in PEM, not encrypted.", kPath,
      &ListenerConfig::tls_key},
+    {"kernel_tls", "MODE",
+     "Who encrypts for clients once they are logged in. off: the proxy. auto: the kernel where it "
+     "can (module tls), so that bulk is spliced. on: refuse to start where it can't.",
+     kChoice, &ListenerConfig::kernel_tls, 0, 0, kKernelTlsModes},
     {"io_engine", "ENGINE", "auto takes io_uring where the kernel lets it, else epoll.", kChoice,
      &Config::io_engine, 0, 0, kIoEngines},
     {"workers", "COUNT", "Threads that serve connections; 0 is one a CPU.", kCount,

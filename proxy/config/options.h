@@ -50,7 +50,8 @@ struct Option {
                    std::string Config::*, std::vector<std::string> Config::*, IoEngine Config::*,
                    SandboxMode Config::*, LogFormat Config::*, bool ListenerConfig::*,
                    int ListenerConfig::*, uint32_t ListenerConfig::*, std::string ListenerConfig::*,
-                   std::vector<std::string> ListenerConfig::*, TlsMode ListenerConfig::*, Both>;
+                   std::vector<std::string> ListenerConfig::*, TlsMode ListenerConfig::*,
+                   KernelTlsMode ListenerConfig::*, Both>;
 
   std::string_view name;  // With '_'; '-' is the same in flags and keys.
   std::string_view value_name;
