@@ -147,6 +147,7 @@ constexpr Precedence kPrecedence[] = {
     {"tls_mode", "'required'", "required", "disabled"},
     {"tls_cert", "'f.crt'", "f.crt", "g.crt"},
     {"tls_key", "'f.key'", "f.key", "g.key"},
+    {"kernel_tls", "'auto'", "auto", "on"},
     {"io_engine", "'epoll'", "epoll", "io_uring"},
     {"workers", "2", "2", "3"},
     {"pin_workers", "false", "false", "true"},

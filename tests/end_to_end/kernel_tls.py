@@ -31,7 +31,8 @@ CIPHERS = [
     ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
     ("TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256"),
 ]
-BULK = (3 << 20) + 7
+BULK = (1 << 19) + 7
+MORE_THAN_SOCKETS_HOLD = 8 << 20
 COM_QUIT, COM_QUERY, COM_CHANGE_USER = b"\x01", b"\x03", b"\x11"
 FAILED_START = 1
 BLOCK = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(2048))
@@ -135,18 +136,17 @@ def ends(room, proxy):
                               (b"", "close_notify"))
         line = proxy.wait_line("reason=", start=mark)
         room.report.check(f"{version}: client_closed", "reason=client_closed" in (line or ""), line)
-        # Much more than sockets hold waits when the server ends: all of it comes, and the end.
-        size = 12 << 20
-        with Client(proxy.port, version, cipher) as client:
-            client.command(COM_QUERY + b"last %d" % size)
-            time.sleep(1)
-            data, end = client.read_to_end()
-            room.report.equal(f"{version}: a slow reader gets all",
-                              (len(data), data == pattern(size), end), (size, True, "close_notify"))
-        # A client that dies.
-        with Client(proxy.port, version, cipher) as client:
-            client.command(COM_QUERY + b"give %d" % size)
-            client.read(100)
+    # Bytes still wait when the server ends: all of them come, and the end.
+    size = MORE_THAN_SOCKETS_HOLD
+    with Client(proxy.port, *CIPHERS[3]) as client:
+        client.command(COM_QUERY + b"last %d" % size)
+        time.sleep(1)
+        data, end = client.read_to_end()
+        room.report.equal("a slow reader gets all",
+                          (len(data), data == pattern(size), end), (size, True, "close_notify"))
+    with Client(proxy.port, *CIPHERS[3]) as client:  # One that dies.
+        client.command(COM_QUERY + b"give %d" % size)
+        client.read(100)
     processes.wait_until(lambda: counter(proxy, "connections_open") == 0, 20, "all to end")
 
 
@@ -227,7 +227,8 @@ def with_kernel_tls(room):
             room.report.attempt(check.__name__, check, room, proxy)
         room.report.attempt("many", many, room, proxy, room.options.sessions)
         room.report.equal("no refused keys", counter(proxy, "kernel_tls_failures_total"), 0)
-        room.report.check("sessions are counted", counter(proxy, "kernel_tls_sessions_total") > 200)
+        room.report.check("sessions are counted", counter(proxy, "kernel_tls_sessions_total")
+                          > room.options.sessions)
     with room.proxy("off") as proxy, Client(proxy.port, *CIPHERS[3]) as client:
         before = tls_stat()["TlsTxSw"]
         small_and_bulk(room, "off", client)

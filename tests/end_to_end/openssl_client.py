@@ -1,5 +1,5 @@
-"""A MySQL client on OpenSSL's libssl itself, which can do what Python's ssl module can't: choose the
-cipher of TLS 1.3, send a KeyUpdate, shut one direction down, resume where it likes."""
+"""A MySQL client on OpenSSL's libssl itself, which can do what Python's ssl module can't: choose
+the cipher of TLS 1.3, send a KeyUpdate, shut one direction down, resume where it likes."""
 
 import ctypes
 import socket

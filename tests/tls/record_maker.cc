@@ -9,6 +9,8 @@
 namespace sallyport::tls {
 namespace {
 
+using Bytes = std::vector<uint8_t>;
+
 const EVP_AEAD* Of(Aead aead) {
   switch (aead) {
     case Aead::kAes128Gcm:

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
-#include "tests/tls/wire.h"
 #include "tls/write_keys.h"
 
 namespace sallyport::tls {
@@ -17,7 +17,7 @@ class RecordMaker {
   explicit RecordMaker(const WriteKeys& keys) : keys_(keys) {}
 
   // Seal appends one record of that type to `out`.
-  void Seal(uint8_t type, std::span<const uint8_t> plain, Bytes* out);
+  void Seal(uint8_t type, std::span<const uint8_t> plain, std::vector<uint8_t>* out);
 
  private:
   WriteKeys keys_;
