@@ -134,7 +134,8 @@ class Session {
   // HandOver says that it is so: from then on what is for the client is plaintext, but for the
   // outbox's controls. REQUIRES: can_hand_over(); empty outboxes.
   bool can_hand_over() const {
-    return phase_ == Phase::kCommand && tls_ != nullptr && !client_ended_ && !tls_->handed_over();
+    return phase_ == Phase::kCommand && tls_ != nullptr && !tls_->handed_over() && !client_ended_ &&
+           !ended_[Side::kClient];
   }
   std::optional<tls::WriteKeys> write_keys() { return tls_->write_keys(); }
   void HandOver() {

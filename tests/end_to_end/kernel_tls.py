@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Kernel TLS: what goes to clients is encrypted by the kernel, where it can; else all is as before.
 
-    kernel_tls.py --proxy PATH [--io_engine epoll] [--sessions N]
+    kernel_tls.py --proxy PATH [--io_engine epoll] [--sessions N] [--counts]
     tests/kernel/run --proxy PATH kernel_tls       where this machine's kernel can't
 
 On a kernel without TLS: `auto` falls back with one line, `on` refuses to start.
@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
+import signal
 import socket
 import time
 
@@ -219,7 +220,32 @@ def shutdown(room):
                               (b"", "close_notify"))
 
 
+def counts(room):
+    """What one large answer costs, counted: calls, and bytes that enter the proxy's memory."""
+    size = 32 << 20
+    for mode in ("off", "on"):
+        with room.proxy(mode) as proxy, Client(proxy.port, *CIPHERS[3]) as client:
+            table = f"/tmp/strace-{os.getpid()}-{mode}"
+            before = [counter(proxy, f"bytes_{name}_total") for name in ("from_servers", "spliced")]
+            strace = processes.start(["strace", "-f", "-q", "-c", "-S", "calls", "-o", table, "-p",
+                                      str(proxy.process.pid)])
+            time.sleep(2)
+            client.command(COM_QUERY + b"give %d" % size)
+            room.report.check(f"{mode}: all came", client.read(size) == pattern(size))
+            strace.send_signal(signal.SIGINT)
+            strace.wait()
+            came, spliced = [counter(proxy, f"bytes_{name}_total") - was for name, was in
+                             zip(("from_servers", "spliced"), before)]
+            print(f"kernel_tls={mode}: {came} bytes from the server, {came - spliced} of them read")
+            with open(table, encoding="ascii") as file:
+                print("".join(file.readlines()[:12]))
+            os.remove(table)
+
+
 def with_kernel_tls(room):
+    if room.options.counts:
+        counts(room)
+        return
     with room.proxy("on") as proxy:
         if not room.report.check("on: it starts", proxy.port, proxy.lines):
             return
@@ -262,6 +288,7 @@ def without_kernel_tls(room):
 
 def main():
     parser = make_parser(__doc__)
+    parser.add_argument("--counts", action="store_true", help="count instead of testing")
     parser.add_argument("--sessions", type=int, default=200, help="at once")
     options = parse(parser)
     report = Report()

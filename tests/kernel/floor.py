@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The proxy works on this kernel: both engines, both versions of TLS, a real client and server.
 
-    tests/kernel/run --proxy PATH floor
+    tests/kernel/run --proxy PATH floor [--kernel_tls on]
 """
 
 import contextlib
@@ -40,7 +40,9 @@ def log_in_and_query(report, name, account, port, options):
 
 
 def main():
-    options = parse(make_parser(__doc__))
+    parser = make_parser(__doc__)
+    parser.add_argument("--kernel_tls", default="off")
+    options = parse(parser)
     report = Report()
     release = os.uname().release
     print(f"kernel {release}")
@@ -52,7 +54,8 @@ def main():
         account = server.account("native")
         for engine in ("io_uring", "epoll"):
             proxy = stack.enter_context(
-                Proxy(options.proxy, f"127.0.0.1:{server.port}", pair=pair, io_engine=engine))
+                Proxy(options.proxy, f"127.0.0.1:{server.port}", pair=pair, io_engine=engine,
+                      arguments=["--kernel_tls", options.kernel_tls]))
             if not report.check(f"{engine}: the proxy starts", proxy.port, proxy.lines):
                 continue
             for version in ("TLSv1.2", "TLSv1.3"):
