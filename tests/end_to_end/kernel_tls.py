@@ -172,6 +172,7 @@ def resumption(room, proxy):
         with Client(proxy.port, version, cipher) as client:
             small_and_bulk(room, f"{version}, before resumption", client)
             session = client.session()
+            client.say_goodbye()  # OpenSSL resumes no session that it saw cut off.
         with Client(proxy.port, version, cipher, session=session) as client:
             room.report.check(f"{version}: resumed", client.resumed)
             small_and_bulk(room, f"{version}, resumed", client)
