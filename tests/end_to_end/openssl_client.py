@@ -31,7 +31,7 @@ def _pointer(value):
 class Client:
     """Logged in over TLS when it is made; the fake server of mysql_wire believes everybody."""
 
-    def __init__(self, port, version, cipher, session=None, timeout=20, user="ann"):
+    def __init__(self, port, version, cipher, session=None, timeout=60, user="ann"):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout)
         self.sock.settimeout(None)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", timeout, 0))
