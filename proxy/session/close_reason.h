@@ -30,6 +30,7 @@ namespace sallyport {
   X(kServerError, "server_error")                                     \
   X(kKeyUpdateRefused, "key_update_refused") /* by kernel TLS */      \
   X(kIdleTimeout, "idle_timeout")                                     \
+  X(kClosedByOperator, "closed_by_operator")                          \
   X(kShutdown, "shutdown")
 
 enum class CloseReason : uint8_t {
