@@ -266,6 +266,7 @@ void Connection::LogEnd() const {
   if (summary.tls.client_certificate.has_value()) {  // In a refused handshake: the refused one.
     line.Add("client_certificate", summary.tls.client_certificate->subject);
   }
+  line.Add("kernel_tls", summary.kernel_tls);
   line.Add("plugin", summary.plugin).Add("mediated", summary.mediated ? "yes" : "no");
   line.Add("login", summary.logged_in ? "ok" : summary.server_error > 0 ? "refused" : "none");
   line.Add("server_errno", summary.server_error);

@@ -114,9 +114,11 @@ class Connection {
     bool drain_wanted = false;
     bool bulk = false;
     uint64_t bytes_received = 0;
-    uint64_t turn = 0;         // In which
-    size_t turn_bytes = 0;     // these were received.
-    SendQueue queue;           // Bytes for this side.
+    uint64_t turn = 0;      // In which
+    size_t turn_bytes = 0;  // these were received.
+    SendQueue queue;        // Bytes for this side.
+    // Behind those, once the kernel encrypts: alerts, which end all that is sent.
+    std::vector<tls::ControlRecord> controls;
     Pipe pipe;                 // Bytes from this side,
     size_t piped = 0;          // this many.
     size_t queue_counted = 0;  // What the Stats hold of the queue,
@@ -159,10 +161,12 @@ class Connection {
   // Settle ends every event: it runs what the session still has to do, arms or stops reading,
   // counts, notices the end.
   void Settle();
+  void HandOver();
   bool SignHere();
   void GiveSignature(std::span<const uint8_t> signature);
   void SendOutboxes(bool secret);
   void Send(Side to, const Outbox& outbox, bool secret);
+  bool SendControls(Side to);
   void AfterSend(Side to);
   void Break(Side side);
   void UpdateReads();
@@ -218,6 +222,7 @@ class Connection {
   uint64_t attempt_deadline_ms_ = 0;  // and has to end.
   bool login_counted_ = false;
   bool handshake_counted_ = false;
+  bool hand_over_tried_ = false;
   bool closing_ = false;
 };
 

@@ -261,6 +261,7 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) {
   }
   WarnAboutKeyFiles();
   WarnAboutExpiries();
+  WarnAboutKernelTls();
   for (const BoundAddress& bound : addresses) {
     const Service& service = *services[bound.listener];
     Line line("listening on " + bound.address.ToString());
@@ -268,6 +269,7 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) {
     line.Add("server", Texts(service.servers));
     line.Add("tls_mode", ToText(command_line_.config.listeners[bound.listener].tls_mode));
     line.Add("io_engine", engine_).Add("workers", worker_count_);
+    if (service.kernel_tls.any()) line.Add("kernel_tls", "yes");
     if (service.signers != nullptr) line.Add("signers", service.signers->threads());
     if (service.tls != nullptr) {
       line.Add("certificate", service.tls->certificate().subject)
@@ -305,6 +307,18 @@ void Process::WarnAboutExpiries() {
     line.Add("what", expiry.kind).Add("file", expiry.file).Add("subject", expiry.subject);
     line.Add("listener", expiry.listener).Add("not_after", UtcText(expiry.not_after));
     LogWarning(line.Add("days_left", (expiry.not_after - now) / ExpiryWatch::kDaySeconds));
+  }
+}
+
+// One line, though several listeners may miss it: the kernel is the same.
+void Process::WarnAboutKernelTls() const {
+  for (const std::shared_ptr<const Service>& service : servers_.services()) {
+    const KernelTls& kernel_tls = service->kernel_tls;
+    if (kernel_tls.lacks().empty()) continue;
+    LogWarning(Line(kernel_tls.any() ? "kernel TLS without some ciphers, which the proxy encrypts"
+                                     : "no kernel TLS: the proxy encrypts")
+                   .Add("why", kernel_tls.lacks()));
+    return;
   }
 }
 

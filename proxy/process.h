@@ -55,6 +55,7 @@ class Process {
   void WarnAboutKeyFiles() const;
   void NoteExpiries();
   void WarnAboutExpiries();
+  void WarnAboutKernelTls() const;
   int WaitForSignal(uint32_t ms);
   void LookAfterWatchdog();
 

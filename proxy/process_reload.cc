@@ -81,6 +81,7 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
   command_line_ = std::move(wanted);
   NoteExpiries();
   WarnAboutKeyFiles();
+  WarnAboutKernelTls();
   WarnAboutExpiries();
   SetLogLevel(command_line_.config.log_level);
   RaiseFileLimit(command_line_.config, worker_count_);

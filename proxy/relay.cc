@@ -2,9 +2,11 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "proxy/connection.h"
+#include "proxy/kernel_tls.h"
 #include "proxy/limits.h"
 
 namespace sallyport {
@@ -73,7 +75,7 @@ void Connection::OnReadPoll(Side side) {
 }
 
 int32_t Connection::ReadBulkOnce(Side from) {
-  if (session_.passes_through() && !HasUnsent(Other(from))) {
+  if (session_.passes_through(from) && !HasUnsent(Other(from))) {
     Link& link = links_[from];
     if (!link.pipe) link.pipe = bench_->pipes.Borrow(&ring());
     if (link.pipe) return SpliceOnce(from);
@@ -211,6 +213,7 @@ void Connection::Settle() {
     session_.Close(CloseReason::kClientError, &bench_->outboxes);
     SendOutboxes(false);
   }
+  HandOver();
   Count();
   if (session_.client_finished() && !links_[Side::kClient].end_wanted) {
     links_[Side::kClient].end_wanted = true;
@@ -219,6 +222,23 @@ void Connection::Settle() {
   UpdateReads();
   UpdateDeadline();
   if (session_.closed() && LinkIsDone(Side::kClient) && LinkIsDone(Side::kServer)) BeginClose();
+}
+
+// Kernel TLS: from the first moment after the log-in at which the socket has all that the session
+// encrypted, the kernel does that.
+void Connection::HandOver() {
+  if (hand_over_tried_ || !service().kernel_tls.any() || !session_.can_hand_over()) return;
+  const Link& client = links_[Side::kClient];
+  if (HasUnsent(Side::kClient) || client.broken || client.end_wanted) return;
+  hand_over_tried_ = true;
+  const std::optional<tls::WriteKeys> keys = session_.write_keys();
+  if (!keys.has_value() || !service().kernel_tls.Takes(*keys)) return;
+  if (ring().EncryptSends(client.fd, CryptoInfo(*keys).bytes()) < 0) {
+    bench_->stats->kernel_tls_failures.Add();  // Goes on as before.
+    return;
+  }
+  session_.HandOver();
+  bench_->stats->kernel_tls_sessions.Add();
 }
 
 // What the session wants signed goes to the signers; where they won't, it is signed here: true.
@@ -263,10 +283,12 @@ void Connection::Send(Side to, const Outbox& outbox, bool secret) {
     size_t size = 0;
     for (const iovec& part : outbox.parts()) size += part.iov_len;
     // What waits goes first.
-    const int32_t sent = HasUnsent(to) ? -EAGAIN : ring().SendNow(link.fd, outbox.parts());
+    const bool waits = HasUnsent(to) || outbox.parts().empty();
+    const int32_t sent = waits ? -EAGAIN : ring().SendNow(link.fd, outbox.parts());
     if (sent < 0 && sent != -EAGAIN) return Break(to);
     const size_t skip = sent < 0 ? 0 : static_cast<size_t>(sent);
     if (skip < size) link.queue.Append(outbox.parts(), skip, secret);
+    link.controls.insert(link.controls.end(), outbox.controls().begin(), outbox.controls().end());
   }
   AfterSend(to);
 }
@@ -291,8 +313,22 @@ void Connection::OnSendPoll(Side to) {
     link.queue.Consume(static_cast<size_t>(sent));
   }
   if (links_[from].piped == 0) DropPipe(from);
+  if (!HasUnsent(to) && !link.broken && !SendControls(to)) Break(to);
   AfterSend(to);
   Settle();
+}
+
+// False: nothing can be sent any more.
+bool Connection::SendControls(Side to) {
+  Link& link = links_[to];
+  while (!link.controls.empty()) {
+    const tls::ControlRecord& record = link.controls.front();
+    const int32_t result = ring().SendRecordNow(link.fd, record.type, record.bytes());
+    if (result == -EAGAIN) return true;
+    if (result < 0) return false;
+    link.controls.erase(link.controls.begin());
+  }
+  return true;
 }
 
 bool Connection::HasUnsent(Side to) const {
@@ -303,7 +339,8 @@ void Connection::AfterSend(Side to) {
   Link& link = links_[to];
   CountWaiting(to);
   if (link.broken || !link.connected) return;
-  if (HasUnsent(to)) {
+  // Controls always wait for the poll: SendRecordNow says why.
+  if (HasUnsent(to) || !link.controls.empty()) {
     if (link.send_poll_in_flight) return;
     link.send_poll_in_flight = true;
     ring().Poll(link.fd, POLLOUT, Tag(Verb::kPoll, to));
@@ -319,6 +356,7 @@ void Connection::Break(Side side) {
   Link& link = links_[side];
   link.broken = true;
   link.queue.Clear();
+  link.controls.clear();
 }
 
 // --- Which sides to read.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/kernel_tls.h"
 #include "proxy/ring/ring.h"
 #include "proxy/servers/choose_server.h"
 #include "proxy/servers/name_watch.h"
@@ -67,6 +68,7 @@ struct Service {
   OpenCount* open = nullptr;  // Of this listener.
 
   std::shared_ptr<const tls::Context> tls;  // Null where TLS is disabled.
+  KernelTls kernel_tls;                     // Takes nothing where it is off.
   // Null where a certificate was given.
   std::shared_ptr<const tls::CertificatePair> self_signed;
   bool ticket_keys_shared = false;  // With other machines, by a file.

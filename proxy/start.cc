@@ -71,6 +71,14 @@ bool ResolveServers(const ListenerConfig& config, ServerRegistry* registry, Serv
   return true;
 }
 
+bool ProbeKernelTls(const ListenerConfig& config, Service* out, StartError* error) {
+  if (config.kernel_tls == KernelTlsMode::kOff || out->tls == nullptr) return true;
+  out->kernel_tls = KernelTls::Probe();
+  const std::string& lacks = out->kernel_tls.lacks();
+  if (config.kernel_tls == KernelTlsMode::kAuto || lacks.empty()) return true;
+  return Fail("kernel_tls", "the kernel can't encrypt for clients: " + lacks, false, error);
+}
+
 bool FillService(const Config& whole, size_t listener, ServerRegistry* registry,
                  const Service* before, Service* out, StartError* error) {
   const ListenerConfig& config = whole.listeners[listener];
@@ -82,6 +90,7 @@ bool FillService(const Config& whole, size_t listener, ServerRegistry* registry,
       !MakePasswordKey(config, before, out, error)) {
     return false;
   }
+  if (!ProbeKernelTls(config, out, error)) return false;
   out->name = config.name;
   out->balance = config.balance;
   out->resolve_interval_ms = config.resolve_interval_ms;

@@ -83,6 +83,10 @@ using ReceiveHistogram = Histogram<8, 18>;
     "TLS handshakes finished in which the client had a certificate")                        \
   X(counter, users_not_certified, "sallyport_users_not_certified_total",                    \
     "Log-ins refused because the client's certificate was for another user")                \
+  X(counter, kernel_tls_sessions, "sallyport_kernel_tls_sessions_total",                    \
+    "Sessions whose sending side the kernel encrypts")                                      \
+  X(counter, kernel_tls_failures, "sallyport_kernel_tls_failures_total",                    \
+    "Sessions whose keys the kernel refused; the proxy encrypts them")                      \
   X(counter, signatures_by_pool, "sallyport_signatures_by_pool_total",                      \
     "RSA signatures of TLS handshakes made by the signer threads")                          \
   X(counter, signatures_queue_full, "sallyport_signatures_queue_full_total",                \

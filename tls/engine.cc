@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include <algorithm>
+#include <array>
 #include <climits>
 #include <cstring>
 
@@ -44,6 +45,9 @@ struct EngineBio {
   static int Write(BIO* bio, const char* in, int size) {
     Engine* engine = Of(bio);
     BIO_clear_retry_flags(bio);
+    if (engine->handed_over_) {
+      return size;  // A record with keys that are another's now: OnMessage saw what it says.
+    }
     const std::span<uint8_t> room = engine->out_->free();
     const size_t count = static_cast<size_t>(size);
     if (count > room.size()) {
@@ -87,10 +91,28 @@ Engine::Engine(const Context& context) : ssl_(SSL_new(context.ssl_ctx())) {
 }
 
 // The library calls this for each header of a record too, so it does next to nothing.
-void Engine::OnMessage(int is_write, int, int type, const void*, size_t, SSL*, void* engine) {
+void Engine::OnMessage(int is_write, int, int type, const void* bytes, size_t size, SSL*,
+                       void* self) {
+  Engine* engine = static_cast<Engine*>(self);
   if (!is_write && type == SSL3_RT_HANDSHAKE) {
-    static_cast<Engine*>(engine)->message_seen_ = true;
+    engine->message_seen_ = true;
   }
+  if (is_write && engine->handed_over_) {
+    engine->AddControl(type, {static_cast<const uint8_t*>(bytes), size});
+  }
+}
+
+void Engine::AddControl(int type, std::span<const uint8_t> content) {
+  if (type != SSL3_RT_ALERT && type != SSL3_RT_HANDSHAKE) {
+    return;  // The library's report of a header.
+  }
+  Require(content.size() <= ControlRecord::kSizeMax, "Engine: a small control record");
+  ControlRecord record;
+  record.type = static_cast<uint8_t>(type);
+  record.size = static_cast<uint8_t>(content.size());
+  std::copy(content.begin(), content.end(), record.content.begin());
+  controls_.push_back(record);
+  wants_new_keys_ |= type == SSL3_RT_HANDSHAKE;
 }
 
 Engine::~Engine() = default;
@@ -163,6 +185,7 @@ Engine::Status Engine::Open(std::span<const uint8_t> in, Room* plain, Room* out)
 
 Engine::Status Engine::Seal(std::span<const uint8_t> plain, Room* out) {
   Require(handshake_done_ && !close_sent_, "Engine::Seal: handshake_done, no Close before");
+  Require(!handed_over_, "Engine::Seal: not handed over");
   Require(plain.size() <= INT_MAX && out->free().size() >= SealedSizeMax(plain.size()),
           "Engine::Seal: SealedSizeMax");
   if (plain.empty()) {
@@ -192,6 +215,29 @@ void Engine::Close(Room* out) {
   LibraryErrors errors;
   SSL_shutdown(ssl_.get());  // Fails after a fatal alert, and then there is nothing to say.
   EndCall();
+}
+
+std::optional<WriteKeys> Engine::write_keys() {
+  Require(handshake_done_ && !close_sent_ && !handed_over_,
+          "Engine::write_keys: handshake_done, no Close before, not handed over");
+  if (!error_.empty()) {
+    return std::nullopt;  // Behind a fatal alert nothing is sent.
+  }
+  // A ticket or an answer to a KeyUpdate that the library still held back would be lost, and the
+  // sequence number be one too small.
+  std::array<uint8_t, kControlRoom> memory;
+  Room room{memory};
+  out_ = &room;
+  FlushQueued();
+  EndCall();
+  Require(room.used == 0, "Engine::write_keys: nothing held back");
+  return ReadWriteKeys(ssl_.get());
+}
+
+void Engine::HandOver() {
+  Require(handshake_done_ && !close_sent_ && !handed_over_,
+          "Engine::HandOver: handshake_done, no Close before, not handed over");
+  handed_over_ = true;
 }
 
 Parameters Engine::parameters() const {

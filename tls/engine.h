@@ -11,11 +11,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "tls/client_certificate.h"
 #include "tls/context.h"
 #include "tls/deferral.h"
 #include "tls/signature.h"
+#include "tls/write_keys.h"
 
 namespace sallyport::tls {
 
@@ -96,6 +99,22 @@ class Engine {
   // REQUIRES: handshake_done(), out->free().size() >= kControlRoom.
   void Close(Room* out);
 
+  // --- Handing the sending side over to somebody else, such as the kernel. Receiving stays here.
+
+  // write_keys are for the next record to the client; none after kError, or where they can't be
+  // had: then, and until HandOver, everything goes on here. All that was appended to an `out` goes
+  // to the client first. REQUIRES: handshake_done(), no Close before, !handed_over().
+  std::optional<WriteKeys> write_keys();
+  // HandOver: from now on no call appends anything to `out`. What this side has to say besides data
+  // (alerts, close_notify, the answer to a KeyUpdate) waits in TakeControls, in its order, and is
+  // to be sent as records of that type. No record may follow a KeyUpdate until the new sender has
+  // new write_keys. Seal must not be called any more. REQUIRES: as write_keys, which were taken
+  // since the last Seal or Open.
+  void HandOver();
+  bool handed_over() const { return handed_over_; }
+  bool wants_new_keys() const { return wants_new_keys_; }  // A KeyUpdate is among the controls.
+  std::vector<ControlRecord> TakeControls() { return std::exchange(controls_, {}); }
+
   // parameters of the finished handshake. REQUIRES: handshake_done().
   // sni is the name the client asked for, empty without: up to 255 bytes of the client's choosing,
   // without NUL. It may be asked for after a failed handshake too.
@@ -116,6 +135,7 @@ class Engine {
   friend struct EngineBio;  // The BIO that reads from in_ and writes to out_.
 
   bool signature_wanted() const;
+  void AddControl(int type, std::span<const uint8_t> content);
   Status Judge(int result);  // What a result of the library means.
   void FlushQueued();        // Writes what the library holds back until there is data.
   void EndCall();            // Forgets the caller's memory.
@@ -130,6 +150,9 @@ class Engine {
   Room* out_ = nullptr;          // Likewise.
   bool handshake_done_ = false;
   bool close_sent_ = false;
+  bool handed_over_ = false;
+  bool wants_new_keys_ = false;
+  std::vector<ControlRecord> controls_;
   bool message_seen_ = false;  // This call read a handshake message, such as KeyUpdate.
   std::string error_;
 };

@@ -24,6 +24,9 @@ enum class TlsClientUser { kOff, kCommonName, kDns, kEmail, kUri };
 
 enum class IoEngine { kAuto, kIoUring, kEpoll };
 
+// Who encrypts what goes to a client. kAuto: the kernel where it can. kOn: no start without.
+enum class KernelTlsMode { kOff, kAuto, kOn };
+
 // kAuto: entered where the kernel has it. kOn: no start without.
 enum class SandboxMode { kAuto, kOn, kOff };
 
@@ -73,6 +76,10 @@ struct ListenerConfig {
   TlsClientUser tls_client_user = TlsClientUser::kOff;
 
   std::string tls_ticket_keys;  // Empty: keys in memory, a new one each day.
+
+  // It saves two copies of bulk, and costs a system call a session and the library's better
+  // ciphers: off until a machine with a real network card has shown a gain.
+  KernelTlsMode kernel_tls = KernelTlsMode::kOff;
 
   bool allow_cleartext_password = false;
 

@@ -21,6 +21,7 @@ constexpr std::string_view kTlsVersions[] = {"1.2", "1.3"};
 constexpr std::string_view kClientCertificates[] = {"off", "optional", "required"};
 constexpr std::string_view kClientUsers[] = {"off", "cn", "san_dns", "san_email", "san_uri"};
 constexpr std::string_view kBalances[] = {"first-available", "round-robin", "least-connections"};
+constexpr std::string_view kKernelTlsModes[] = {"off", "auto", "on"};
 constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
 constexpr std::string_view kCongestionControls[] = {"auto", "system", "cubic",
                                                     "reno", "dctcp",  "bbr"};
@@ -117,6 +118,10 @@ constexpr Option kOptions[] = {
      "of base64 with 80 or 48 bytes each, at least three, as HAProxy has them; the one before the "
      "last encrypts. Empty: keys in memory, a new one each day.",
      kPath, &ListenerConfig::tls_ticket_keys},
+    {"kernel_tls", "MODE",
+     "Who encrypts for clients once they are logged in. off: the proxy. auto: the kernel where it "
+     "can (module tls), so that bulk is spliced. on: refuse to start where it can't.",
+     kChoice, &ListenerConfig::kernel_tls, 0, 0, kKernelTlsModes},
     {"io_engine", "ENGINE", "auto takes io_uring where the kernel lets it, else epoll.", kChoice,
      &Config::io_engine, 0, 0, kIoEngines},
     {"workers", "COUNT", "Threads that serve connections; 0 is one a CPU.", kCount,

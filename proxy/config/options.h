@@ -54,7 +54,7 @@ struct Option {
                    int ListenerConfig::*, uint32_t ListenerConfig::*, std::string ListenerConfig::*,
                    std::vector<std::string> ListenerConfig::*, TlsMode ListenerConfig::*,
                    TlsClientCertificates ListenerConfig::*, TlsClientUser ListenerConfig::*,
-                   Balance ListenerConfig::*, Both>;
+                   Balance ListenerConfig::*, KernelTlsMode ListenerConfig::*, Both>;
 
   std::string_view name;  // With '_'; '-' is the same in flags and keys.
   std::string_view value_name;

@@ -131,6 +131,17 @@ class Ring {
   // kernel may give less): its real size, or -errno. Both ends are closed by Close.
   virtual int32_t OpenPipe(size_t size, int* read_fd, int* write_fd) = 0;
 
+  // EncryptSends makes the kernel encrypt all that is sent on fd from now on (kernel TLS, the
+  // sending side): what SendNow and SpliceNow give it becomes records. `crypto_info` is one of the
+  // structs of <linux/tls.h>. 0 or -errno; after a failure fd sends as before. Once for a
+  // connection.
+  virtual int32_t EncryptSends(int fd, std::span<const uint8_t> crypto_info) = 0;
+  // SendRecordNow sends a record of another type than data: 0, or -EAGAIN and so on. REQUIRES: fd
+  // encrypts its sends. Only where a Poll said that fd can be sent to is it certain that a FIN may
+  // follow at once: the kernel may hold records back that shutdown(2) doesn't know of, up to one,
+  // and this call is what pushes them out, where there is room for them.
+  virtual int32_t SendRecordNow(int fd, uint8_t type, std::span<const uint8_t> content) = 0;
+
   // ShutdownSend sends FIN. Errors (the peer is gone already) don't matter and aren't told.
   virtual void ShutdownSend(int fd) = 0;
   // Close. REQUIRES: no op in flight on fd. `reset`: RST instead of FIN (SO_LINGER 0).
@@ -171,6 +182,10 @@ struct RingOptions {
 };
 std::unique_ptr<Ring> MakeUringRing(const RingOptions& options = {});
 std::unique_ptr<Ring> MakeEpollRing(const RingOptions& options = {});
+
+// ProbeEncryptSends tries EncryptSends on a connection over loopback; if it fails, the likely cause
+// in words for the log.
+absl::Status ProbeEncryptSends(std::span<const uint8_t> crypto_info);
 
 // Listen makes a listening TCP or unix socket: non-blocking, close-on-exec. TCP: SO_REUSEADDR,
 // SO_REUSEPORT, and IPV6_V6ONLY so that [::] and 0.0.0.0 don't collide. Unix: a socket file that

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -113,6 +114,33 @@ int32_t SocketRing::OpenPipe(size_t size, int* read_fd, int* write_fd) {
   // Refused (EPERM) above the user's share; the pipe then keeps its size, which may be one page.
   fcntl(fds[1], F_SETPIPE_SZ, static_cast<int>(size));
   return fcntl(fds[1], F_GETPIPE_SZ);
+}
+
+int32_t SocketRing::EncryptSends(int fd, std::span<const uint8_t> crypto_info) {
+  constexpr char kUlp[] = "tls";
+  if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, kUlp, sizeof(kUlp) - 1) != 0) return -errno;
+  const auto size = static_cast<socklen_t>(crypto_info.size());
+  return setsockopt(fd, SOL_TLS, TLS_TX, crypto_info.data(), size) == 0 ? 0 : -errno;
+}
+
+int32_t SocketRing::SendRecordNow(int fd, uint8_t type, std::span<const uint8_t> content) {
+  iovec part{const_cast<uint8_t*>(content.data()), content.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(type))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_TLS;
+  header->cmsg_type = TLS_SET_RECORD_TYPE;
+  header->cmsg_len = CMSG_LEN(sizeof(type));
+  *CMSG_DATA(header) = type;
+  for (;;) {
+    // A record is taken whole or not at all.
+    if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
+    if (errno != EINTR) return -errno;
+  }
 }
 
 void SocketRing::ShutdownSend(int fd) { shutdown(fd, SHUT_WR); }

@@ -30,6 +30,7 @@ namespace sallyport {
   X(kServerClosed, "server_closed")                                   \
   X(kClientError, "client_error")                                     \
   X(kServerError, "server_error")                                     \
+  X(kKeyUpdateRefused, "key_update_refused") /* by kernel TLS */      \
   X(kIdleTimeout, "idle_timeout")                                     \
   X(kClosedByOperator, "closed_by_operator")                          \
   X(kShutdown, "shutdown")

@@ -46,6 +46,14 @@ bool Outbox::Seal(tls::Engine* engine) {
   return ok;
 }
 
+void Outbox::AddControls(tls::Engine* engine) {
+  if (!engine->handed_over()) return;
+  for (const tls::ControlRecord& record : engine->TakeControls()) {
+    // No KeyUpdate, which would promise other keys than the kernel's.
+    if (record.type == tls::ControlRecord::kAlert) controls_.push_back(record);
+  }
+}
+
 void Outbox::AddCopy(packet::Bytes bytes) {
   SALLYPORT_CHECK(bytes.size() <= room.free().size());
   const size_t begin = room.used;
@@ -59,6 +67,7 @@ void Outbox::Clear(bool secret) {
   room.used = 0;
   parts_.clear();
   plaintext_.clear();
+  controls_.clear();
   end = false;
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "packet/wire.h"
@@ -37,11 +38,16 @@ class Outbox {
   void AddPlaintext(packet::Bytes bytes) { Append(bytes, &plaintext_); }
   bool Seal(tls::Engine* engine);
 
+  // AddControls takes the alerts that the engine has to send, once the kernel encrypts: behind the
+  // parts, each as a record of its own.
+  void AddControls(tls::Engine* engine);
+  std::span<const tls::ControlRecord> controls() const { return controls_; }
+
   // Wipes the used room where `secret`: in the connection phase it may have held a password.
   void Clear(bool secret);
 
   std::span<const iovec> parts() const { return parts_; }
-  bool empty() const { return parts_.empty(); }
+  bool empty() const { return parts_.empty() && controls_.empty(); }
 
   tls::Room room;
   // Send FIN once all bytes are out.
@@ -54,6 +60,7 @@ class Outbox {
   std::unique_ptr<uint8_t[]> memory_;
   Parts parts_;
   Parts plaintext_;
+  std::vector<tls::ControlRecord> controls_;
 };
 
 using Outboxes = PerSide<Outbox>;

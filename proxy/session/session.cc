@@ -219,7 +219,14 @@ MutableBytes Session::Decrypt(MutableBytes bytes, Outboxes* out) {
   const size_t records_begin = client.room.used;
   const tls::Engine::Status status = tls_->Open(bytes, &plain, &client.room);
   client.AddRoomFrom(records_begin);
+  client.AddControls(tls_.get());
+  const bool rekey = tls_->wants_new_keys() && status != tls::Engine::Status::kError;
   const MutableBytes decrypted = plain.bytes.subspan(begin, plain.used - begin);
+  if (rekey) {
+    Process(Side::kClient, decrypted, out);
+    RefuseKeyUpdate(out);
+    return {};
+  }
   if (status == tls::Engine::Status::kNeedMore || status == tls::Engine::Status::kOk) {
     return decrypted;
   }
@@ -232,6 +239,14 @@ MutableBytes Session::Decrypt(MutableBytes bytes, Outboxes* out) {
   client.end = true;
   LeaveClient(CloseReason::kTlsFailed, out);
   return {};
+}
+
+// The client wants to see new keys, and the kernel keeps those that it has: the session ends under
+// these, as if the answer had not been thought of.
+void Session::RefuseKeyUpdate(Outboxes* out) {
+  if (closed()) return;
+  summary_.detail = "the client asked for new keys (KeyUpdate), which kernel_tls can't change";
+  Close(CloseReason::kKeyUpdateRefused, out);
 }
 
 void Session::End(Side from, bool reset, Outboxes* out) {
@@ -315,6 +330,7 @@ void Session::EndClient(Outboxes* out) {
     const size_t begin = client.room.used;
     tls_->Close(&client.room);
     client.AddRoomFrom(begin);
+    client.AddControls(tls_.get());
   }
   client.end = true;
   client_ended_ = true;
@@ -331,7 +347,7 @@ void Session::Finish(Outboxes* out) {
 void Session::SendToClient(Bytes plaintext, Outboxes* out) {
   if (client_ended_) return;
   Outbox& client = (*out)[Side::kClient];
-  if (tls_ != nullptr) {
+  if (encrypts()) {
     client.AddPlaintext(plaintext);
   } else {
     client.AddView(plaintext);
@@ -345,7 +361,7 @@ void Session::SendPayload(Side to, Bytes payload, Outboxes* out) {
   const auto payload_length = static_cast<uint32_t>(payload.size());
   packet::WriteHeader({payload_length, ++sequence_id_[to]}, packet.bytes());
   std::copy(payload.begin(), payload.end(), packet.bytes().begin() + packet::kHeaderSize);
-  if (to == Side::kClient && tls_ != nullptr) {
+  if (to == Side::kClient && encrypts()) {
     (*out)[to].AddPlaintext(packet.bytes());
     Finish(out);
   } else {

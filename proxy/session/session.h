@@ -78,6 +78,7 @@ struct SessionSummary {
   uint32_t thread_id = 0;     // The server's connection id.
   uint16_t server_error = 0;  // Of the server's last ERR_Packet in a log-in.
   bool tls_used = false;
+  bool kernel_tls = false;  // The kernel makes the records for the client.
   bool mediated = false;
   bool logged_in = false;
   bool throwaway_login = false;
@@ -120,10 +121,27 @@ class Session {
   // wants_read: whether bytes of that side are of use now. While false, stop reading there.
   bool wants_read(Side side) const;
 
-  // passes_through: bytes of both sides go on as they are, and nobody looks at them. Whoever owns
-  // the sockets may move them (splice) without Receive; End still has to be told.
-  bool passes_through() const {
-    return phase_ == Phase::kCommand && login_ == nullptr && tls_ == nullptr && !watches_commands();
+  // passes_through: bytes that come from that side go on as they are, and nobody looks at them.
+  // Whoever owns the sockets may move them (splice) without Receive; End still has to be told.
+  bool passes_through(Side from) const {
+    if (phase_ != Phase::kCommand || login_ != nullptr) return false;
+    if (tls_ != nullptr) return from == Side::kServer && tls_->handed_over();
+    return !watches_commands();
+  }
+
+  // Kernel TLS. can_hand_over: the session is past its log-in, so that whoever owns the client's
+  // socket may encrypt in its place, beginning with the next byte that it has for the client, once
+  // all that it made before was taken by the socket. write_keys are for that; none: it can't be.
+  // HandOver says that it is so: from then on what is for the client is plaintext, but for the
+  // outbox's controls. REQUIRES: can_hand_over(); empty outboxes.
+  bool can_hand_over() const {
+    return phase_ == Phase::kCommand && tls_ != nullptr && !tls_->handed_over() && !client_ended_ &&
+           !ended_[Side::kClient];
+  }
+  std::optional<tls::WriteKeys> write_keys() { return tls_->write_keys(); }
+  void HandOver() {
+    tls_->HandOver();
+    summary_.kernel_tls = true;
   }
 
   // End tells that `from` sent FIN. The other side is told, where that makes sense. `reset`: the
@@ -149,6 +167,7 @@ class Session {
 
   // --- Bytes (session.cc).
   packet::MutableBytes Decrypt(packet::MutableBytes bytes, Outboxes* out);
+  void RefuseKeyUpdate(Outboxes* out);
   packet::MutableBytes ContinueTlsHandshake(packet::MutableBytes bytes, Outboxes* out);
   void Process(Side from, packet::MutableBytes bytes, Outboxes* out);
   bool ProcessSome(Side from, packet::MutableBytes* bytes, Outboxes* out);
@@ -161,6 +180,8 @@ class Session {
   void SetReason(CloseReason reason);
   bool watches_commands() const;
   bool GoesOnWithLogIn(packet::Bytes bytes);
+  // What is for the client goes through Seal.
+  bool encrypts() const { return tls_ != nullptr && !tls_->handed_over(); }
   bool signs() const { return phase_ == Phase::kTlsHandshake && signature_ != Signature::kNone; }
 
   // --- Packets of the connection phase (login.cc).

@@ -180,6 +180,7 @@ constexpr Precedence kPrecedence[] = {
     {"tls_client_depth", "2", "2", "0"},
     {"tls_client_user", "'san_dns'", "san_dns", "off"},
     {"tls_ticket_keys", "'f.keys'", "f.keys", "g.keys"},
+    {"kernel_tls", "'auto'", "auto", "on"},
     {"io_engine", "'epoll'", "epoll", "io_uring"},
     {"workers", "2", "2", "3"},
     {"pin_workers", "false", "false", "true"},

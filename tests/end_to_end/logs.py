@@ -19,9 +19,9 @@ from options import make_parser, parse
 from proxy import LISTENING, fields
 from report import Report
 
-KEYS = ("id client server server_thread user db tls cipher group sni resumed plugin mediated login "
-        "server_errno bytes_from_client bytes_from_server dial_ms tls_ms auth_ms session_ms "
-        "duration_ms reason").split()
+KEYS = ("id client server server_thread user db tls cipher group sni resumed kernel_tls plugin "
+        "mediated login server_errno bytes_from_client bytes_from_server dial_ms tls_ms auth_ms "
+        "session_ms duration_ms reason").split()
 SLOW = 0.12  # Seconds that the server below takes to believe somebody.
 
 

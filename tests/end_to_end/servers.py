@@ -73,7 +73,7 @@ class Server:
     def account(self, user):
         return next(account for account in self.accounts() if account.user == user)
 
-    def _template(self):
+    def template(self):
         """The data folder to copy, made when it is not there yet."""
         recipe = (self.version() + self.set_up_sql()).encode()
         base = os.path.join(processes.cache_folder(), "data")
@@ -114,7 +114,7 @@ class Server:
     def start(self):
         """Returns at once; wait() for it to be ready."""
         data = os.path.join(self.folder, "data")
-        subprocess.run(["cp", "-a", "--reflink=auto", self._template(), data], check=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", self.template(), data], check=True)
         self._run(data, self.socket, self.port)
         return self
 

@@ -107,7 +107,7 @@ class Script {
   }
   void CheckPhase() {
     c_.Arrived(Side::kServer);
-    if (c_.session().passes_through()) FUZZ_CHECK(!c_.on_tls());
+    if (c_.session().passes_through(Side::kServer)) FUZZ_CHECK(!c_.on_tls());
     if (c_.session().summary().tls_used) FUZZ_CHECK(c_.links().tls_offered);
     if (c_.links().tls_required && c_.session().phase() == Phase::kCommand) {
       FUZZ_CHECK(c_.session().summary().tls_used);

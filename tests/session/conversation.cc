@@ -286,7 +286,9 @@ void Conversation::CopyOut(bool secret, std::vector<std::pair<Side, std::string>
     }
     if (outbox.end) end_seen_[side] = true;
     SendQueue queue;
-    if (way_ == Way::kSlowOutput && !bytes.empty()) {
+    const bool by_kernel = side == Side::kClient && kernel_.has_value();
+    if (by_kernel) bytes = SealedByKernel(bytes, outbox);
+    if (!by_kernel && way_ == Way::kSlowOutput && !bytes.empty()) {
       queue.Append(outbox.parts(), 1, secret);
       pieces->emplace_back(side, bytes.substr(0, 1));
     } else if (!bytes.empty()) {

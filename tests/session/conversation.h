@@ -30,6 +30,7 @@
 #include "proxy/session/session.h"
 #include "tests/session/packets.h"
 #include "tests/support/tls_client.h"
+#include "tests/tls/record_maker.h"
 #include "tls/signature.h"
 
 namespace sallyport::tests {
@@ -88,6 +89,8 @@ class Conversation {
   void ClientStartsTls(uint16_t version_max = kTls13);
   void FinishTls();
   void ClientUpdatesKeys(bool answer);
+  // KernelTakesOver: from now on somebody else makes the client's records, as kernel TLS does.
+  void KernelTakesOver();
   // With late_signatures: the one that was asked for arrives, or word that it failed; also where
   // the session needs it no more.
   void SignatureComes();
@@ -143,6 +146,7 @@ class Conversation {
   void GiveSignature(packet::Bytes signature);
   // Runs `call` on the session and takes what it made out, as a worker would.
   void Call(const std::function<void()>& call);
+  std::string SealedByKernel(std::string_view plaintext, const Outbox& outbox);
   void CopyOut(bool secret, std::vector<std::pair<Side, std::string>>* pieces);
   void Arrive(Side side, std::string_view bytes);
   void ArriveAtTlsClient(std::string_view bytes);
@@ -168,6 +172,7 @@ class Conversation {
   std::string client_wire_;  // All that went to the client since its SSLRequest.
   bool asked_for_tls_ = false;
   std::unique_ptr<TlsClient> tls_;
+  std::optional<tls::RecordMaker> kernel_;
   std::string tls_reply_;  // What the TLS client wants sent and didn't send.
   std::optional<tls::SignatureRequest> signature_request_;
   bool close_notify_seen_ = false;

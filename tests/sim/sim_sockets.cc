@@ -134,6 +134,16 @@ int32_t SimRing::SendNow(int fd, std::span<const iovec> parts) {
   return sent;
 }
 
+int32_t SimRing::EncryptSends(int fd, std::span<const uint8_t>) {
+  Socket(fd, "EncryptSends");
+  return -ENOENT;
+}
+
+int32_t SimRing::SendRecordNow(int, uint8_t, std::span<const uint8_t>) {
+  Require(false, "SendRecordNow where nothing is encrypted");
+  return -EINVAL;
+}
+
 int32_t SimRing::SpliceNow(int from, int to, size_t size) {
   File& source = host_.net.file(from, "SpliceNow");
   File& sink = host_.net.file(to, "SpliceNow");

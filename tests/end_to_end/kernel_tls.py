@@ -1,0 +1,315 @@
+#!/usr/bin/python3
+"""Kernel TLS: what goes to clients is encrypted by the kernel, where it can; else all is as before.
+
+    kernel_tls.py --proxy PATH [--io_engine epoll] [--sessions N] [--counts]
+    tests/kernel/run --proxy PATH kernel_tls       where this machine's kernel can't
+
+On a kernel without TLS: `auto` falls back with one line, `on` refuses to start.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import signal
+import socket
+import time
+
+import mysql_wire as wire
+import openssl_client
+import processes
+import servers
+from openssl_client import Client
+from options import make_parser, parse
+from proxy import Proxy
+from report import Report
+
+CIPHERS = [
+    ("TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+    ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+    ("TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305"),
+    ("TLSv1.3", "TLS_AES_128_GCM_SHA256"),
+    ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+    ("TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256"),
+]
+BULK = (1 << 19) + 7
+MORE_THAN_SOCKETS_HOLD = 8 << 20
+COM_QUIT, COM_QUERY, COM_CHANGE_USER = b"\x01", b"\x03", b"\x11"
+FAILED_START = 1
+BLOCK = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(2048))
+
+
+def pattern(size):
+    return (BLOCK * (size // len(BLOCK) + 1))[:size]
+
+
+def behave(sock):
+    """A server that believes everybody. A query says what to answer; see below."""
+    sock.settimeout(600)  # An emulator takes its time to make all sessions.
+    sock.sendall(wire.greeting())
+    sequence_id, _ = wire.read_packet(sock)
+    sock.sendall(wire.packet(sequence_id + 1, wire.OK_PAYLOAD))
+    while True:
+        _, payload = wire.read_packet(sock)
+        if payload[:1] == COM_QUIT:
+            return
+        if payload[:1] == COM_CHANGE_USER:
+            # By another plugin, so that the proxy's own packets go both ways.
+            sock.sendall(wire.packet(1, b"\xfemysql_native_password\0" + wire.NONCE + b"\0"))
+            sequence_id, _ = wire.read_packet(sock)
+            sock.sendall(wire.packet(sequence_id + 1, wire.OK_PAYLOAD))
+            continue
+        word, _, argument = payload[1:].partition(b" ")
+        if word == b"give":
+            sock.sendall(pattern(int(argument)))
+        elif word == b"last":  # And then end.
+            sock.sendall(pattern(int(argument)))
+            return
+        else:
+            sock.sendall(hashlib.md5(payload).digest())
+
+
+def kernel_has_tls():
+    """Whether a connection takes the "tls" protocol on top; loads the module, for root."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_connection(listener.getsockname()) as sock:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, 31, b"tls")
+                return True
+    return False
+
+
+def tls_stat():
+    with open("/proc/net/tls_stat", encoding="ascii") as file:
+        return {name: int(value) for name, value in (line.split() for line in file)}
+
+
+def counter(proxy, name):
+    found = re.search(rf"^sallyport_{name} (\d+)", proxy.get("/metrics"), re.MULTILINE)
+    return int(found.group(1))
+
+
+def from_server(proxy):
+    """(bytes received from servers, those among them that were spliced)"""
+    ways = {way: int(count) for way, count in re.findall(
+        r'^sallyport_received_bytes_total{side="server",way="(\w+)"} (\d+)', proxy.get("/metrics"),
+        re.MULTILINE)}
+    return sum(ways.values()), ways.get("spliced", 0)
+
+
+class Room:
+    def __init__(self, report, options, pair, server):
+        self.report, self.options, self.pair, self.server = report, options, pair, server
+
+    def proxy(self, mode, **more):
+        return Proxy(self.options.proxy, self.server.address, pair=self.pair,
+                     io_engine=self.options.io_engine, arguments=["--kernel_tls", mode], **more)
+
+
+def small_and_bulk(room, name, client):
+    client.command(COM_QUERY + b"give 100")
+    room.report.check(f"{name}: small", client.read(100) == pattern(100))
+    client.command(COM_QUERY + b"give %d" % BULK)
+    room.report.check(f"{name}: bulk down", client.read(BULK) == pattern(BULK))
+    payload = COM_QUERY + pattern(BULK)
+    client.command(payload)
+    room.report.check(f"{name}: bulk up", client.read(16) == hashlib.md5(payload).digest())
+
+
+def each_cipher(room, proxy):
+    for version, cipher in CIPHERS:
+        before, spliced = tls_stat(), from_server(proxy)[1]
+        mark = proxy.mark()
+        with Client(proxy.port, version, cipher) as client:
+            small_and_bulk(room, cipher, client)
+            # What comes in trickles isn't spliced: on a slow machine one answer may be that.
+            for _ in range(10):
+                grown = from_server(proxy)[1] - spliced
+                if grown > BULK // 2:
+                    break
+                client.command(COM_QUERY + b"give %d" % BULK)
+                client.read(BULK)
+            room.report.check(f"{cipher}: bulk is spliced", grown > BULK // 2, grown)
+            client.command(COM_QUERY + b"last 70000")
+            data, end = client.read_to_end()
+            room.report.equal(f"{cipher}: the server ends first", (data == pattern(70000), end),
+                              (True, "close_notify"))
+        line = proxy.wait_line("reason=", start=mark)
+        room.report.check(f"{cipher}: the log says so", line and "kernel_tls=true" in line, line)
+        room.report.equal(f"{cipher}: the kernel did it",
+                          tls_stat()["TlsTxSw"] - before["TlsTxSw"], 1)
+
+
+def ends(room, proxy):
+    for version, cipher in (CIPHERS[0], CIPHERS[3]):
+        mark = proxy.mark()
+        with Client(proxy.port, version, cipher) as client:
+            client.command(COM_QUERY + b"give 5")
+            client.read(5)
+            client.say_goodbye()
+            room.report.equal(f"{version}: the client ends first", client.read_to_end(),
+                              (b"", "close_notify"))
+        line = proxy.wait_line("reason=", start=mark)
+        room.report.check(f"{version}: client_closed", "reason=client_closed" in (line or ""), line)
+    # Bytes still wait when the server ends: all of them come, and the end.
+    size = MORE_THAN_SOCKETS_HOLD
+    with Client(proxy.port, *CIPHERS[3]) as client:
+        client.command(COM_QUERY + b"last %d" % size)
+        time.sleep(1)
+        data, end = client.read_to_end()
+        room.report.equal("a slow reader gets all",
+                          (len(data), data == pattern(size), end), (size, True, "close_notify"))
+    with Client(proxy.port, *CIPHERS[3]) as client:  # One that dies.
+        client.command(COM_QUERY + b"give %d" % size)
+        client.read(100)
+    processes.wait_until(lambda: counter(proxy, "connections_open") == 0, 20, "all to end")
+
+
+def key_updates(room, proxy):
+    mark = proxy.mark()
+    with Client(proxy.port, *CIPHERS[3]) as client:
+        client.update_keys(openssl_client.KEY_UPDATE_NOT_REQUESTED)
+        client.command(COM_QUERY + b"give 100000")
+        room.report.check("KeyUpdate that asks for none: all goes on",
+                          client.read(100000) == pattern(100000))
+        client.update_keys(openssl_client.KEY_UPDATE_REQUESTED)
+        client.command(COM_QUERY + b"give 10")
+        _, end = client.read_to_end()
+        room.report.equal("KeyUpdate that asks for one: a clean end", end, "close_notify")
+    line = proxy.wait_line("reason=", start=mark)
+    room.report.check("KeyUpdate: the log says why",
+                      "reason=key_update_refused" in (line or ""), line)
+
+
+def resumption(room, proxy):
+    for version, cipher in (CIPHERS[1], CIPHERS[4]):
+        with Client(proxy.port, version, cipher) as client:
+            small_and_bulk(room, f"{version}, before resumption", client)
+            session = client.session()
+            client.say_goodbye()  # OpenSSL resumes no session that it saw cut off.
+        with Client(proxy.port, version, cipher, session=session) as client:
+            room.report.check(f"{version}: resumed", client.resumed)
+            small_and_bulk(room, f"{version}, resumed", client)
+
+
+def change_user(room, proxy):
+    for version, cipher in (CIPHERS[2], CIPHERS[5]):
+        with Client(proxy.port, version, cipher) as client:
+            client.command(COM_QUERY + b"give %d" % BULK)
+            client.read(BULK)
+            client.command(COM_CHANGE_USER + b"bob\0\0\0" + b"\x2d\0" + b"caching_sha2_password\0")
+            switch = client.read_packet()
+            room.report.check(f"{version}: COM_CHANGE_USER, another plugin",
+                              switch.startswith(b"\xfemysql_native_password\0"), switch)
+            client.send(wire.packet(2, wire.native_scramble(b"x", wire.NONCE)))
+            room.report.equal(f"{version}: COM_CHANGE_USER, OK", client.read_packet(),
+                              wire.OK_PAYLOAD)
+            small_and_bulk(room, f"{version}, another user", client)
+
+
+def many(room, proxy, count):
+    processes.wait_until(lambda: tls_stat()["TlsCurrTxSw"] == 0, 20, "earlier sessions to end")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(proxy.port, *CIPHERS[i % len(CIPHERS)]))
+                   for i in range(count)]
+        room.report.equal(f"{count} sessions: all on kernel TLS at once",
+                          tls_stat()["TlsCurrTxSw"], count)
+        for size in (50, 40000):
+            for client in clients:
+                client.command(COM_QUERY + b"give %d" % size)
+            good = sum(client.read(size) == pattern(size) for client in clients)
+            room.report.equal(f"{count} sessions: answers of {size} bytes", good, count)
+    processes.wait_until(lambda: tls_stat()["TlsCurrTxSw"] == 0, 20, "the kernel to forget them")
+
+
+def shutdown(room):
+    with room.proxy("on") as proxy:
+        with Client(proxy.port, *CIPHERS[3]) as client:
+            client.command(COM_QUERY + b"give 10")
+            client.read(10)
+            proxy.process.terminate()
+            proxy.wait_line("stopping")
+            proxy.process.terminate()  # The second ends all sessions at once.
+            room.report.equal("the proxy ends: a clean end", client.read_to_end(),
+                              (b"", "close_notify"))
+
+
+def counts(room):
+    """What one large answer costs, counted: calls, and bytes that enter the proxy's memory."""
+    size = 32 << 20
+    for mode in ("off", "on"):
+        with room.proxy(mode) as proxy, Client(proxy.port, *CIPHERS[3]) as client:
+            table = f"/tmp/strace-{os.getpid()}-{mode}"
+            before = from_server(proxy)
+            strace = processes.start(["strace", "-f", "-q", "-c", "-S", "calls", "-o", table, "-p",
+                                      str(proxy.process.pid)])
+            time.sleep(2)
+            client.command(COM_QUERY + b"give %d" % size)
+            room.report.check(f"{mode}: all came", client.read(size) == pattern(size))
+            strace.send_signal(signal.SIGINT)
+            strace.wait()
+            came, spliced = (now - was for now, was in zip(from_server(proxy), before))
+            print(f"kernel_tls={mode}: {came} bytes from the server, {came - spliced} of them read")
+            with open(table, encoding="ascii") as file:
+                print("".join(file.readlines()[:12]))
+            os.remove(table)
+
+
+def with_kernel_tls(room):
+    if room.options.counts:
+        counts(room)
+        return
+    with room.proxy("on") as proxy:
+        if not room.report.check("on: it starts", proxy.port, proxy.lines):
+            return
+        for check in (each_cipher, ends, key_updates, resumption, change_user):
+            room.report.attempt(check.__name__, check, room, proxy)
+        room.report.attempt("many", many, room, proxy, room.options.sessions)
+        room.report.equal("no refused keys", counter(proxy, "kernel_tls_failures_total"), 0)
+        room.report.check("sessions are counted", counter(proxy, "kernel_tls_sessions_total")
+                          > room.options.sessions)
+    with room.proxy("off") as proxy, Client(proxy.port, *CIPHERS[3]) as client:
+        before = tls_stat()["TlsTxSw"]
+        small_and_bulk(room, "off", client)
+        room.report.equal("off: the kernel has no part in it", tls_stat()["TlsTxSw"], before)
+    room.report.attempt("shutdown", shutdown, room)
+    stat = tls_stat()
+    print("  ".join(f"{name}={value}" for name, value in stat.items() if value))
+    room.report.equal("nothing failed to decrypt", stat["TlsDecryptError"], 0)
+
+
+def without_kernel_tls(room):
+    print(f"kernel {os.uname().release} has no TLS: only what the proxy makes of that")
+    with room.proxy("auto") as proxy:
+        room.report.check("auto: it starts", proxy.port, proxy.lines)
+        warnings = [line for line in proxy.lines if "no kernel TLS" in line]
+        room.report.equal("auto: one line says why", len(warnings), 1, proxy.lines)
+        for version, cipher in (CIPHERS[0], CIPHERS[3]):
+            mark = proxy.mark()
+            with Client(proxy.port, version, cipher) as client:
+                small_and_bulk(room, f"auto: {version}", client)
+                client.command(COM_QUIT)
+                room.report.equal(f"auto: {version} ends", client.read_to_end(),
+                                  (b"", "close_notify"))
+            line = proxy.wait_line("reason=", start=mark)
+            room.report.check(f"auto: {version}'s line", "kernel_tls=false" in (line or ""), line)
+    with room.proxy("on") as proxy:
+        room.report.equal("on: it refuses to start", proxy.exit_code, FAILED_START)
+        room.report.check("on: and says why", any("kernel_tls" in line for line in proxy.lines),
+                          proxy.lines)
+
+
+def main():
+    parser = make_parser(__doc__)
+    parser.add_argument("--counts", action="store_true", help="count instead of testing")
+    parser.add_argument("--sessions", type=int, default=200, help="at once")
+    options = parse(parser)
+    report = Report()
+    with processes.test_folder() as folder, wire.FakeServer(behave) as server:
+        room = Room(report, options, servers.new_authority(folder).issue("proxy"), server)
+        (with_kernel_tls if kernel_has_tls() else without_kernel_tls)(room)
+    return report.exit_code()
+
+
+if __name__ == "__main__":
+    processes.run_main(main)
