@@ -176,6 +176,8 @@ void Connection::DeliverEnd(Side from, bool reset) {
   if (closing_) return;
   Link& link = links_[from];
   link.ended = true;
+  // A send that failed took the error of a reset with it: reading then finds a mere end.
+  reset = reset || link.broken;
   if (reset) Break(from);
   session_.End(from, reset, &bench_->outboxes);
   SendOutboxes(false);
