@@ -14,7 +14,7 @@ import tls_records as tls
 from hostile import Seen, Wrong
 from tls_records import Forger
 
-PATIENCE = 12  # Seconds to read for an end; then it is "open".
+PATIENCE = 15  # Seconds to read for an end; then it is "open".
 PLUGIN = "mysql_native_password"
 
 

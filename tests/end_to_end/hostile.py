@@ -17,10 +17,13 @@ import time
 
 import mysql_wire as wire
 import processes
-from proxy import Proxy
+from proxy import Proxy, sanitizer
 
-HANDSHAKE_TIMEOUT = 2
-SOON = 5  # Seconds in which an end comes that waits for nothing; the machine may be busy.
+# Seconds. Listeners are hasty where a case is to end by their time-out, and else so patient that no
+# busy machine makes one.
+HASTY, PATIENT = 3, 30
+SOON = 8  # In which an end comes that waits for nothing; the machine may be busy.
+LATE = HASTY + SOON
 THREADS = 40
 # What a bulk of hostile connections may cost at a time, and what allocators and the workers' rooms,
 # once they were used, may keep of it.
@@ -151,12 +154,6 @@ class Neighbour:
         self._thread.join()
 
 
-def is_sanitized(binary):
-    """A sanitizer's build keeps memory for its own ends."""
-    with open(binary, "rb") as file:
-        return re.search(rb"__(asan|tsan|ubsan|msan)_", file.read()) is not None
-
-
 def sockets(proxy):
     """How many it has open. Its pipes are pooled, and stay."""
     folder = f"/proc/{proxy.process.pid}/fd"
@@ -186,7 +183,7 @@ def log_lines(proxy, key):
 def write_config(path, pair, tables):
     """`tables` are dictionaries: one [[listener]] each."""
     # More workers than the machine has CPUs, for each tells only so many failed connections.
-    lines = ['log_format = "json"', "workers = 4", f"handshake_timeout = {HANDSHAKE_TIMEOUT}",
+    lines = ['log_format = "json"', "workers = 4", f"handshake_timeout = {PATIENT}",
              "connect_timeout = 1", f'tls_cert = "{pair[0]}"', f'tls_key = "{pair[1]}"']
     for table in tables:
         lines.append("[[listener]]")
@@ -246,7 +243,7 @@ def run_all(report, options, config, listeners, make_runs, key, ping_of, check_g
 def check_memory(report, options, proxy, before):
     peak, after = peak_kib(proxy), proxy.resident_kib()
     print(f"memory: {before} KiB before, {peak} at most, {after} after")
-    if is_sanitized(options.proxy):
+    if sanitizer(options.proxy):
         print("SKIPPED: what memory a sanitizer's build takes")
         return
     report.check("memory is bounded", peak - before < PEAK_KIB_MAX, f"{peak - before} KiB more")

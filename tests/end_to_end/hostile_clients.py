@@ -19,7 +19,7 @@ from client_moves import (WAYS, Peer, Room, answered, chain, close_notify, fin, 
                           hello_in, key_updates, log_in, old_tls, packet, part, payload_of,
                           pipelined, query, raw, record, rst, say, served, slowly, take_switch,
                           wait)
-from hostile import (ALERT, CLOSED, CUT, ERR, GONE, HANDSHAKE_TIMEOUT, LEFT, SERVED, SOON, Run,
+from hostile import (ALERT, CLOSED, CUT, ERR, GONE, HASTY, LATE, LEFT, SERVED, SOON, Run,
                      run_all, write_config)
 from options import make_parser, parse
 from report import Report
@@ -30,7 +30,6 @@ LOGIN = "reply response auth"      # Where a client that misbehaves can be told.
 SHAKING = "tls flight"             # Where only TLS could tell it, or nobody.
 ON_TLS = "response auth/12 auth/13 command/12 command/13"
 ON_TLS13 = "response/13 auth/13 command/13"
-LATE = HANDSHAKE_TIMEOUT + SOON
 
 CUT_RESPONSE = wire.handshake_response(1)[4:40]
 FIXED = wire.handshake_response(1)[4:36]
@@ -279,7 +278,7 @@ def places(where):
 
 def make_runs(room, only, ports):
     """A Run for each row and place; each has an address of its own, for the log."""
-    ports = dict(zip(("preferred", "required", "disabled"), ports))
+    ports = dict(zip(("preferred", "required", "disabled", "hasty"), ports))
     numbers = itertools.count(2)
     runs = []
     for where, name, moves, end, reason, *within in CASES:
@@ -289,7 +288,7 @@ def make_runs(room, only, ports):
                 continue
             number = next(numbers)
             source = f"127.1.{number >> 8}.{number & 255}"
-            port = ports.get(link, ports["preferred"])
+            port = ports.get(link, ports["hasty" if reason == "handshake_timeout" else "preferred"])
             version = link if link in ("12", "13") else ""
 
             def act(port=port, source=source, version=version, point=point, moves=moves):
@@ -328,15 +327,17 @@ def main():
             server.wait()
             account = server.account("native")
             room = Room(folder, authority.ca, account.user, account.password)
-            config = write_config(os.path.join(folder, "proxy.toml"), authority.issue("proxy"), [
-                {"listen": "127.0.0.1:0", "server": f"127.0.0.1:{server.port}", "tls_mode": mode}
-                for mode in ("preferred", "required", "disabled")])
+            tables = [{"listen": "127.0.0.1:0", "server": f"127.0.0.1:{server.port}",
+                       "tls_mode": mode} for mode in ("preferred", "required", "disabled")]
+            tables.append(tables[0] | {"handshake_timeout": HASTY})
+            config = write_config(os.path.join(folder, "proxy.toml"), authority.issue("proxy"),
+                                  tables)
 
             def neighbour(ports):
                 peer = Peer(room, ports[0], "127.0.0.1", "13")
                 WAYS["command"](peer)
                 return peer.query
-            run_all(report, options, config, 3,
+            run_all(report, options, config, len(tables),
                     lambda ports: make_runs(room, options.only, ports),
                     lambda line: line["client"].rsplit(":", 1)[0], neighbour,
                     lambda ports: good_clients(room, ports))

@@ -19,7 +19,7 @@ import processes
 import server_moves as moves
 import servers
 from client_moves import Peer, Room
-from hostile import (CLOSED, ERR, GONE, HANDSHAKE_TIMEOUT, LEFT, SERVED, SOON, End, Run,
+from hostile import (CLOSED, ERR, GONE, HASTY, LATE, LEFT, PATIENT, SERVED, SOON, End, Run,
                      run_all, write_config)
 from options import make_parser, parse
 from report import Report
@@ -27,7 +27,6 @@ from server_moves import (PASSWORD, deaf, drip, err, fin, flood, glued, greet, h
                           honest, leaves, listens, log_in, raw, reads_nothing, repeat, rst, say,
                           sends_much, serve, split_greeting, stay, wait)
 
-LATE = HANDSHAKE_TIMEOUT + SOON
 GREETING = wire.greeting()
 FULL_AUTH = say(b"\x01\x04")
 AGAIN = say(b"\xfe" + b"caching_sha2_password\0" + wire.NONCE + b"\0")
@@ -248,7 +247,9 @@ def run(report, options, folder, good, chosen, fakes):
     tables = [{"name": "good", "listen": "127.0.0.1:0", "server": good.address}]
     for (case, link), fake in zip(chosen, fakes):
         tables.append({"name": listener_name(case, link), "listen": "127.0.0.1:0",
-                       "server": fake.address if fake else case.target})
+                       "server": fake.address if fake else case.target,
+                       "handshake_timeout": HASTY if case.reason == "handshake_timeout"
+                       else PATIENT})
     config = write_config(os.path.join(folder, "proxy.toml"), authority.issue("proxy"), tables)
 
     def neighbour(ports):
