@@ -56,7 +56,8 @@ EC_KEY = public_pem(ec.generate_private_key(ec.SECP256R1()).public_key())
 @dataclasses.dataclass
 class Case:
     """`act` is the client; `times`: as many connections, one after another; `target`: an address
-    instead of a server; `heard`: what the server must have noticed."""
+    instead of a server; `heard`: what the server must have noticed; `unix`: it is on a unix
+    socket."""
     links: str
     name: str
     moves: list
@@ -67,6 +68,7 @@ class Case:
     times: int = 1
     target: str = ""
     heard: bytes = b""
+    unix: bool = False
 
 
 def key(name, pem):
@@ -179,6 +181,14 @@ CASES = [
          [greet(), hear, glued(b"\x01\x04", b"\xfemysql_clear_password\0"), stay], GONE,
          "server_malformed"),
     Case(T, "OK for a key", [greet(), hear, FULL_AUTH, hear, OK, serve], SERVED, "client_closed"),
+    # A unix socket: there the proxy has a key of its own for clients in clear.
+    Case(P, "unix socket: the client's ciphertext is garbage",
+         [greet(), hear, FULL_AUTH, stay], ERR(1045), "password_unusable", unix=True),
+    Case(P, "unix socket: OK for a password that is still on its way",
+         [greet(), hear, glued(b"\x01\x04", wire.OK_PAYLOAD), stay], GONE,
+         "client_closed|bad_handshake", unix=True),
+    Case(P + " " + T, "unix socket: RST for an answer",
+         [greet(), hear, rst], ERR(2013), "server_lost_in_login", unix=True),
     # Commands.
     Case(P + " " + T, "FIN for an answer to a command",
          [log_in, hear, fin], CLOSED, "server_closed"),
@@ -268,9 +278,10 @@ def main():
     report = Report()
     chosen = [(case, link) for case in CASES for link in case.links.split()
               if options.only in listener_name(case, link)]
-    fakes = [None if case.target else wire.FakeServer(moves.script(case.moves))
-             for case, _ in chosen]
     with processes.test_folder() as folder, wire.FakeServer(wire.accept_everybody) as good:
+        fakes = [None if case.target else wire.FakeServer(
+            moves.script(case.moves), os.path.join(folder, f"{number}.sock") if case.unix else None)
+                 for number, (case, _) in enumerate(chosen)]
         run(report, options, folder, good, chosen, fakes)
     return report.exit_code()
 
