@@ -265,7 +265,7 @@ def run(report, options, folder, good, chosen, fakes):
     def neighbour(ports):
         peer = Peer(room, ports[0], "127.0.0.1", "13")
         moves.log_in_honestly(peer)
-        return peer.query
+        return peer
     run_all(report, options, config, len(tables), lambda ports: make_runs(room, chosen, ports),
             lambda line: line["listener"], neighbour, lambda ports: good_client(room, ports[0]))
     check_heard(report, chosen, fakes)
