@@ -15,12 +15,13 @@ import mysql_wire as wire
 import processes
 import servers
 import tls_records as tls
-from client_moves import (WAYS, Peer, Room, answered, chain, close_notify, fin, glued_hello,
+from client_moves import (WAYS, answered, chain, close_notify, fin, glued_hello,
                           hello_in, key_updates, log_in, old_tls, packet, part, payload_of,
                           pipelined, query, raw, record, rst, say, served, slowly, take_switch,
                           wait)
 from hostile import (ALERT, CLOSED, CUT, ERR, GONE, HASTY, LATE, LEFT, SERVED, SOON, Run,
                      run_all, write_config)
+from hostile_peer import Peer, Room
 from options import make_parser, parse
 from report import Report
 from tls_records import clear_record as record_of

@@ -18,9 +18,9 @@ import mysql_wire as wire
 import processes
 import server_moves as moves
 import servers
-from client_moves import Peer, Room
 from hostile import (CLOSED, ERR, GONE, HASTY, LATE, LEFT, PATIENT, SERVED, SOON, End, Run,
                      run_all, write_config)
+from hostile_peer import Peer, Room
 from options import make_parser, parse
 from report import Report
 from server_moves import (PASSWORD, deaf, drip, err, fin, flood, glued, greet, half_close, hear,

@@ -8,8 +8,9 @@ import struct
 import time
 
 import mysql_wire as wire
-from client_moves import Peer, to_tls
+from client_moves import to_tls
 from hostile import Wrong
+from hostile_peer import Peer
 
 PASSWORD = b"Raw-Sesame-91"
 OK = wire.OK_PAYLOAD
