@@ -69,7 +69,7 @@ def frozen_for_a_while(report, room, steady):
     time.sleep(1.5)
     steady.check(report, "frozen for a while")
     room.signal(signal.SIGCONT)
-    for victim in hurt:
+    for victim in sorted(hurt, key=lambda victim: victim.logged_in):  # A log-in has a time limit.
         report.attempt(f"frozen for a while: {victim.name}: goes on", victim.finish)
         report.check(f"frozen for a while: {victim.name}: went on", True)
         victim.close()

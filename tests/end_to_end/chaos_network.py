@@ -93,7 +93,7 @@ def swallowed_for_a_while(report, room, steady):
     with Wall(room.hurt.port):
         time.sleep(1)
         steady.check(report, name)
-    for victim in hurt:
+    for victim in sorted(hurt, key=lambda victim: victim.logged_in):  # A log-in has a time limit.
         report.attempt(f"{name}: {victim.name}: goes on", victim.finish)
         report.check(f"{name}: {victim.name}: went on", True)
         victim.close()
