@@ -16,7 +16,8 @@ import pymysql
 import chaos_room
 import mysql_wire as wire
 import processes
-from chaos_room import SOON, Room, Steady, Victim
+from chaos_room import SOON, Room, Steady
+from chaos_victims import Victim, victims
 from options import make_parser, parse
 from report import Report
 
@@ -44,7 +45,7 @@ def killed(report, room, steady, frozen):
     """All phases at once; what a frozen server is before its greeting, no living one can be."""
     name = "killed when frozen" if frozen else "killed"
     descriptors, mark = room.descriptors(), room.proxy.mark()
-    hurt = chaos_room.victims(room)
+    hurt = victims(room)
     if frozen:
         room.signal(signal.SIGSTOP)
         hurt.append(Victim(room, "before the greeting", False))
@@ -63,16 +64,13 @@ def killed(report, room, steady, frozen):
 def frozen_for_a_while(report, room, steady):
     """Less than any time limit: everybody goes on as if nothing had been."""
     descriptors = room.descriptors()
-    hurt = chaos_room.victims(room)
+    hurt = victims(room)
     room.signal(signal.SIGSTOP)
     hurt.append(Victim(room, "before the greeting", True))
     time.sleep(1.5)
     steady.check(report, "frozen for a while")
     room.signal(signal.SIGCONT)
-    for victim in sorted(hurt, key=lambda victim: victim.logged_in):  # A log-in has a time limit.
-        report.attempt(f"frozen for a while: {victim.name}: goes on", victim.finish)
-        report.check(f"frozen for a while: {victim.name}: went on", True)
-        victim.close()
+    chaos_room.check_goes_on(report, "frozen for a while", hurt)
     chaos_room.check_nothing_left(report, "frozen for a while", room, descriptors, 1)
 
 
@@ -80,18 +78,15 @@ def frozen_for_long(report, room, steady):
     """Who is logging in is told 1159 at the time limit; who is logged in waits."""
     name = "frozen for long"
     descriptors, mark = room.descriptors(), room.proxy.mark()
-    waiting = chaos_room.victims(room, ("in the log in",))
-    patient = chaos_room.victims(room, ("idle", "in a result", "in an upload", "in a file"))
+    waiting = victims(room, ("in the log in",))
+    patient = victims(room, ("idle", "in a result", "in an upload", "in a file"))
     room.signal(signal.SIGSTOP)
     waiting.append(Victim(room, "before the greeting", True))
     chaos_room.check_ends(report, name, room, waiting, mark,
                           lambda _victim: ((1159,), ("handshake_timeout",)))
     steady.check(report, name)
     room.signal(signal.SIGCONT)
-    for victim in patient:
-        report.attempt(f"{name}: {victim.name}: goes on", victim.finish)
-        report.check(f"{name}: {victim.name}: went on", True)
-        victim.close()
+    chaos_room.check_goes_on(report, name, patient)
     chaos_room.check_nothing_left(report, name, room, descriptors, 1)
 
 

@@ -19,7 +19,8 @@ import life_cycle
 import mysql_wire as wire
 import processes
 import servers
-from chaos_room import SOON, Room, Steady, Victim
+from chaos_room import SOON, Room, Steady
+from chaos_victims import Victim
 from options import make_parser, parse
 from proxy import Proxy
 from report import Report
