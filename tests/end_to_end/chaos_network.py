@@ -22,7 +22,7 @@ from options import make_parser, parse
 from report import Report
 
 # Probed after a silence of 2 s, given up 2 probes later; sent bytes are given up after 6 s.
-TIMES = {"connect_timeout": 2, "handshake_timeout": 4, "keepalive": 2, "user_timeout": 6}
+TIMES = {"connect_timeout": 2, "handshake_timeout": 8, "keepalive": 2, "user_timeout": 6}
 GIVEN_UP = 15
 LOGGED_IN = ("idle", "in a result", "in an upload", "in a file")
 

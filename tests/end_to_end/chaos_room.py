@@ -47,7 +47,7 @@ class Room:
     """Two MariaDB servers and one proxy with a listener for each. With `log`, a file, the proxy
     doesn't say on stderr where it listens, so it is told."""
 
-    def __init__(self, options, folder, top="", connect_timeout=2, handshake_timeout=4,
+    def __init__(self, options, folder, top="", connect_timeout=2, handshake_timeout=6,
                  keepalive=60, user_timeout=0, prefix=(), log=None):
         self.folder = folder
         self.authority = servers.new_authority(folder)
@@ -56,10 +56,11 @@ class Room:
         for server in (self.hurt, self.healthy):
             server.wait()
         self.port, self.healthy_port = processes.free_port(), processes.free_port()
+        self.pair = self.authority.issue("proxy")
         config = os.path.join(folder, "chaos.toml")
         with open(config, "w", encoding="ascii") as file:
             file.write(CONFIG.format(
-                top=top, ports=(self.port, self.healthy_port), pair=self.authority.issue("proxy"),
+                top=top, ports=(self.port, self.healthy_port), pair=self.pair,
                 hurt=f"127.0.0.1:{self.hurt.port}", healthy=f"127.0.0.1:{self.healthy.port}",
                 connect_timeout=connect_timeout, handshake_timeout=handshake_timeout,
                 keepalive=keepalive, user_timeout=user_timeout))
