@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,8 +41,9 @@ def parse(about: str) -> argparse.Namespace:
     add("--warmup", type=float, default=1, help="seconds before each measurement")
     add("--target", action="append", default=[], metavar="NAME=127.0.0.1:PORT,PID",
         help="also measure this process, in front of whatever it stands")
-    add("--sallyport", action="append", default=[], metavar="NAME=FILE",
-        help=f"also measure this build of the proxy ({goals.UPSTREAM}: with current BoringSSL)")
+    add("--sallyport", action="append", default=[], metavar="NAME=FILE [FLAG ...]",
+        help=f"also measure this build of the proxy ({goals.UPSTREAM}: with current BoringSSL), "
+             "or the same one with other flags")
     add("--server", type=pathlib.Path, help="the proxy; else it is built")
     add("--load", type=pathlib.Path, help="the load generator; else it is built")
     add("--responder", type=pathlib.Path, help="the responder; else it is built")
@@ -74,11 +76,12 @@ def build(arguments: argparse.Namespace) -> None:
 
 def find_targets(arguments: argparse.Namespace, notes: list[str]) -> list[Target]:
     targets: list[Target] = [Direct()]
-    builds = [("sallyport", str(arguments.server))]
-    builds += [(f"sallyport-{name}", path)
-               for name, _, path in (text.partition("=") for text in arguments.sallyport)]
-    for name, path in builds:
-        targets += [Sallyport(pathlib.Path(path).resolve(), engine, name)
+    builds = [("sallyport", shlex.quote(str(arguments.server)))]
+    builds += [(f"sallyport-{name}", command)
+               for name, _, command in (text.partition("=") for text in arguments.sallyport)]
+    for name, command in builds:
+        path, *flags = shlex.split(command)
+        targets += [Sallyport(pathlib.Path(path).resolve(), engine, name, flags)
                     for engine in ("io_uring", "epoll")]
     if has_haproxy():
         targets += [HAProxy(), HAProxySplice(), HAProxyTls()]

@@ -5,9 +5,11 @@ import os
 import pathlib
 import shutil
 import subprocess
+from collections.abc import Sequence
 
 from compare_lib.certs import Certificate
 from compare_lib.process import Process, free_port
+
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
@@ -90,12 +92,14 @@ class External(Target):
 
 
 class Sallyport(Target):
-    def __init__(self, binary: pathlib.Path, engine: str, name: str = "sallyport") -> None:
+    def __init__(self, binary: pathlib.Path, engine: str, name: str = "sallyport",
+                 flags: Sequence[str] = ()) -> None:
         super().__init__()
         self.binary = binary
         self.engine = engine
+        self.flags = flags  # After all others, so that they win.
         self.name = name if engine == "io_uring" else f"{name}-{engine}"
-        self.about = f"this proxy, --io_engine={engine}"
+        self.about = " ".join(["this proxy,", f"--io_engine={engine}", *flags])
 
     def command(self, setup: Setup) -> list[str]:
         return [str(self.binary), f"--listen=127.0.0.1:{self.port}",
@@ -103,7 +107,7 @@ class Sallyport(Target):
                 f"--workers={setup.threads}", "--admin=", "--shutdown_timeout=0",
                 f"--max_connections={setup.connections_max}",
                 f"--tls_cert={setup.certificate.certificate}",
-                f"--tls_key={setup.certificate.key}"]
+                f"--tls_key={setup.certificate.key}", *self.flags]
 
 
 class HAProxy(Target):

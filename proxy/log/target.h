@@ -15,8 +15,8 @@ struct LogTarget {
 };
 
 inline constexpr char kLogToJournal[] = "journal";
-// OpenLogTarget: "" is stderr; kLogToJournal the journal's socket; all else a file, which is made where
-// there is none and appended to. The error's message is for an operator.
+// OpenLogTarget: "" is stderr; kLogToJournal the journal's socket; all else a file, which is made
+// where there is none and appended to. The error's message is for an operator.
 absl::StatusOr<LogTarget> OpenLogTarget(const std::string& name);
 
 inline constexpr char kJournalSocket[] = "/run/systemd/journal/socket";
