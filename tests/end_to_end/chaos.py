@@ -32,7 +32,8 @@ def after_death(victim):
     if victim.logged_in:
         return NO_ERR, DEAD
     if victim.phase == "in the tls handshake":
-        return NO_ERR, ("server_lost_in_login",)  # No ERR packet has a way through half a handshake.
+        # Through half a handshake no ERR packet has a way.
+        return NO_ERR, ("server_lost_in_login",)
     return LOST, ("server_lost_in_login",)
 
 

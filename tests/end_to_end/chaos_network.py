@@ -76,7 +76,8 @@ def swallowed(report, room, steady):
     def expected(victim):
         if victim.logged_in:
             return (None,), ("server_error",)
-        return (1159,), ("handshake_timeout",)
+        # Keepalive or the time limit of a log-in, whichever is first.
+        return (1159, 2013), ("handshake_timeout", "server_lost_in_login")
     with Wall(room.hurt.port):
         room.signal(signal.SIGCONT)
         chaos_room.check_ends(report, name, room, hurt, mark, expected, GIVEN_UP)
@@ -114,9 +115,11 @@ def clients_vanish(report, room, steady):
     for wall in walls:
         wall.__enter__()
     for victim in gone:
-        # Who is still in a log-in is over at its own limit. The error of a socket is told once: where
-        # a send has it, reading finds only the end.
-        reasons = "client_error|client_closed" if victim.logged_in else "handshake_timeout|client_error"
+        # Who is still in a log-in is over at its own limit. A socket tells its error once: where a
+        # send has met it, reading finds only the end.
+        reasons = "client_error|client_closed"
+        if not victim.logged_in:
+            reasons += "|handshake_timeout|client_left_early"
         line = room.proxy.wait_line(rf"client=127\.0\.0\.1:{victim.local} .*reason=({reasons})",
                                     2 * GIVEN_UP, mark)
         report.check(f"{name}: {victim.name}: one line, with the reason", line,
