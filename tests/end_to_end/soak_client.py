@@ -8,6 +8,7 @@ each session that went wrong.
 """
 
 import os
+import ssl
 import sys
 import time
 
@@ -16,8 +17,8 @@ import pymysql
 QUERIES = 4
 
 
-def one_session(port, ca, user, number):
-    tls = {"ssl_ca": ca, "ssl_verify_cert": True} if number % 3 else {}
+def one_session(port, tls_context, user, number):
+    tls = {"ssl": tls_context} if number % 3 else {}
     connection = pymysql.connect(host="127.0.0.1", port=port, user=user, read_timeout=20,
                                  password=os.environ["SALLYPORT_PASSWORD"], **tls)
     with connection, connection.cursor() as cursor:
@@ -31,10 +32,11 @@ def one_session(port, ca, user, number):
 def main():
     port, ca, user, seconds = int(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])
     end = time.monotonic() + seconds
+    tls_context = ssl.create_default_context(cafile=ca)
     sessions = 0
     while time.monotonic() < end:
         try:
-            one_session(port, ca, user, sessions)
+            one_session(port, tls_context, user, sessions)
         except Exception as error:  # pylint: disable=broad-except
             print(f"session {sessions}: {type(error).__name__}: {error}")
             break
