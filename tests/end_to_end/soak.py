@@ -170,7 +170,8 @@ def main():
         raise processes.Skipped("sysbench is not installed")
     report = Report()
     ready = [client for client in clients.ready() if client.name != "mysql-zstd"]  # Not MariaDB's.
-    with processes.test_folder() as folder, Room(options, folder) as room:
+    # A JVM on a busy machine takes its time to log in.
+    with processes.test_folder() as folder, Room(options, folder, handshake_timeout=9) as room:
         report.attempt("soak", soak, report, options, room, ready)
         report.equal("it stops with 0", room.proxy.stop(), 0)
     return report.exit_code()
