@@ -64,7 +64,8 @@ def disk_full(report, room, steady, log):
     report.check(f"{name}: the proxy is alive", room.proxy.alive())
     os.unlink(filler)
     sessions_in_turn(room, 3)
-    processes.wait_until(lambda: len(lines_of(log)) >= written + 3, SOON, "the log to go on")
+    # The first may stand behind the half of a line that the disk still had room for.
+    processes.wait_until(lambda: len(lines_of(log)) >= written + 2, SOON, "the log to go on")
     report.check(f"{name}: with room again it logs again", True)
     report.equal(f"{name}: and loses no more", room.metric(dropped), lost)
     steady.check(report, name)
