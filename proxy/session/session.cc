@@ -244,7 +244,10 @@ void Session::End(Side from, bool reset, Outboxes* out) {
   }
   const bool logged_in = phase_ == Phase::kCommand || (login_ != nullptr && login_->change_user);
   if (!logged_in) {
-    if (from == Side::kClient) return LeaveClient(CloseReason::kClientLeftEarly, out);
+    if (from == Side::kClient) {
+      if (!reset) EndClient(out);  // Its close_notify is answered.
+      return LeaveClient(CloseReason::kClientLeftEarly, out);
+    }
     const bool greeted = phase_ != Phase::kGreeting;
     return Refuse(CloseReason::kServerLostInLogin,
                   {2013, "HY000",

@@ -148,20 +148,23 @@ def open_tls(sock, ca, request=None):
 
 class FakeServer:
     """A server whose connections are each handled by `behave(socket)`, which a test may replace.
-    What behave() leaves open is closed after it. `received` has the result of each."""
+    What behave() leaves open is closed after it. `received` has the result of each. `path`: of a
+    unix socket, instead of a port."""
 
-    def __init__(self, behave=None):
+    def __init__(self, behave=None, path=None):
         self.behave = behave
         self.received = []
         self.accepted = 0
         self.errors = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self._listener.getsockname()[1]
+        family, address = (socket.AF_UNIX, path) if path else (socket.AF_INET, ("127.0.0.1", 0))
+        self._listener = socket.create_server(address, family=family, backlog=128)
+        self.port = None if path else self._listener.getsockname()[1]
+        self.path = path
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.port}"
+        return f"unix:{self.path}" if self.path else f"127.0.0.1:{self.port}"
 
     def _accept(self):
         while True:
