@@ -64,8 +64,9 @@ bool Session::wants_read(Side side) const {
   // A client that waits for its server's part of the handshake has nothing to say; that it left is
   // worth knowing. One that does say something is read no further.
   if (side == Side::kClient && signs()) return login_->held[side].empty();
-  // Room for a receive, and for the TLS record that its first bytes end.
-  return login_->held[side].size() + kReceiveBytesMax + tls::Engine::kRecordPlaintextMax <=
+  // Room for a receive, for what is in the ring's buffers by the time that it is told to stop, and
+  // for the TLS record that their first bytes end.
+  return login_->held[side].size() + 2 * kReceiveBytesMax + tls::Engine::kRecordPlaintextMax <=
          kHeldBytesMax;
 }
 

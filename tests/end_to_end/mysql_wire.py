@@ -60,13 +60,13 @@ def native_scramble(password, nonce):
 
 
 def read_exactly(sock, count):
-    data = b""
+    data = bytearray()
     while len(data) < count:
         more = sock.recv(count - len(data))
         if not more:
             raise EOFError(f"closed after {len(data)} of {count} bytes")
         data += more
-    return data
+    return bytes(data)
 
 
 def read_packet(sock):
@@ -78,18 +78,18 @@ def read_packet(sock):
 def read_to_end(sock):
     """All that comes until the peer closes, resets, or says nothing for the socket's timeout.
     Gives (bytes, how it ended)."""
-    data = b""
+    data = bytearray()
     while True:
         try:
             more = sock.recv(65536)
         except ConnectionResetError:
-            return data, "reset"
+            return bytes(data), "reset"
         except ssl.SSLError as error:
-            return data, f"TLS: {error.reason}"
+            return bytes(data), f"TLS: {error.reason}"
         except TimeoutError:
-            return data, "still open"
+            return bytes(data), "still open"
         if not more:
-            return data, "closed"
+            return bytes(data), "closed"
         data += more
 
 
