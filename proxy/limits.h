@@ -24,8 +24,9 @@ inline constexpr int kAuthPacketsMax = 64;
 inline constexpr size_t kReceiveBytesMax = 256 * 1024;
 
 // Bytes that a client may have sent ahead of its turn (a pipelined command behind its log-in) while
-// reading from it is stopped. What is in the ring's shared buffers still arrives, hence the size.
-inline constexpr size_t kHeldBytesMax = 2 * kReceiveBytesMax;
+// reading from it is stopped: less than one receive was held when it was last read, that receive,
+// and what lay in the ring's shared buffers (as much again) when its Recv was cancelled.
+inline constexpr size_t kHeldBytesMax = 3 * kReceiveBytesMax;
 
 // Unsent bytes towards one side. Above the first, reading from the other side stops; the rest is
 // what a receive that was already under way may add (TLS adds 0.2 %).

@@ -38,8 +38,9 @@ void Connection::Drain() {
     for (int i = 0; i < kDrainsPerTurnMax && WantsRead(side); ++i) {
       // Asked anew each time: what Take submits may make the kernel receive for the Recv op.
       if (!link.recv_in_flight || link.recv_cancelled || !ring().DrainAllowed(link.fd)) break;
-      // The end and errors are left to the Recv op.
+      // The end is left to the Recv op. An error is told only once: remembered, for that op.
       const int32_t received = ring().RecvNow(link.fd, bench_->receive_room);
+      if (received < 0 && received != -EAGAIN) Break(side);
       if (received <= 0) break;
       const auto count = static_cast<size_t>(received);
       Take(side, bench_->receive_room.first(count));
@@ -193,6 +194,8 @@ void Connection::DeliverEnd(Side from, bool reset) {
   if (closing_) return;
   Link& link = links_[from];
   link.ended = true;
+  // A send that failed took the error of a reset with it: reading then finds a mere end.
+  reset = reset || link.broken;
   if (reset) Break(from);
   session_.End(from, reset, &bench_->outboxes);
   SendOutboxes(false);

@@ -64,8 +64,9 @@ bool Session::wants_read(Side side) const {
   // A client that waits for its server's part of the handshake has nothing to say; that it left is
   // worth knowing. One that does say something is read no further.
   if (side == Side::kClient && signs()) return login_->held[side].empty();
-  // Room for a receive, and for the TLS record that its first bytes end.
-  return login_->held[side].size() + kReceiveBytesMax + tls::Engine::kRecordPlaintextMax <=
+  // Room for a receive, for what is in the ring's buffers by the time that it is told to stop, and
+  // for the TLS record that their first bytes end.
+  return login_->held[side].size() + 2 * kReceiveBytesMax + tls::Engine::kRecordPlaintextMax <=
          kHeldBytesMax;
 }
 
@@ -259,7 +260,10 @@ void Session::End(Side from, bool reset, Outboxes* out) {
   }
   const bool logged_in = phase_ == Phase::kCommand || (login_ != nullptr && login_->change_user);
   if (!logged_in) {
-    if (from == Side::kClient) return LeaveClient(CloseReason::kClientLeftEarly, out);
+    if (from == Side::kClient) {
+      if (!reset) EndClient(out);  // Its close_notify is answered.
+      return LeaveClient(CloseReason::kClientLeftEarly, out);
+    }
     const bool greeted = phase_ != Phase::kGreeting;
     return Refuse(CloseReason::kServerLostInLogin,
                   {2013, "HY000",

@@ -205,13 +205,14 @@ def sandbox(room):
         folder = f"/proc/{proxy.process.pid}/task"
         return {"NoNewPrivs:\t1" in open(f"{folder}/{thread}/status", encoding="ascii").read()
                 for thread in os.listdir(folder)}
-    with room.proxy(pair=room.pair, arguments=["--sandbox", "on"], wait=False) as proxy:
+    with room.proxy(pair=room.pair, arguments=["--sandbox", "on"], wait=False,
+                    leaks=False) as proxy:
         line = proxy.wait_line("listening on|sandbox")
         if line and "no Landlock" in line:
             room.report.equal("sandbox on without Landlock: exit code 1", exit_within(proxy, 5), 1)
             return
         room.report.equal("sandbox on: each thread is inside", threads_inside(proxy), {True})
-    with room.proxy(pair=room.pair, arguments=["--sandbox", "off"]) as proxy:
+    with room.proxy(pair=room.pair, arguments=["--sandbox", "off"], leaks=False) as proxy:
         room.report.equal("sandbox off: no thread is inside", threads_inside(proxy), {False})
     with room.proxy(pair=room.pair, arguments=["--core_dumps"]) as proxy:
         room.report.equal("core dumps: no thread is inside", threads_inside(proxy), {False})

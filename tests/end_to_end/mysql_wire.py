@@ -60,13 +60,13 @@ def native_scramble(password, nonce):
 
 
 def read_exactly(sock, count):
-    data = b""
+    data = bytearray()
     while len(data) < count:
         more = sock.recv(count - len(data))
         if not more:
             raise EOFError(f"closed after {len(data)} of {count} bytes")
         data += more
-    return data
+    return bytes(data)
 
 
 def read_packet(sock):
@@ -78,18 +78,18 @@ def read_packet(sock):
 def read_to_end(sock):
     """All that comes until the peer closes, resets, or says nothing for the socket's timeout.
     Gives (bytes, how it ended)."""
-    data = b""
+    data = bytearray()
     while True:
         try:
             more = sock.recv(65536)
         except ConnectionResetError:
-            return data, "reset"
+            return bytes(data), "reset"
         except ssl.SSLError as error:
-            return data, f"TLS: {error.reason}"
+            return bytes(data), f"TLS: {error.reason}"
         except TimeoutError:
-            return data, "still open"
+            return bytes(data), "still open"
         if not more:
-            return data, "closed"
+            return bytes(data), "closed"
         data += more
 
 
@@ -148,20 +148,23 @@ def open_tls(sock, ca, request=None):
 
 class FakeServer:
     """A server whose connections are each handled by `behave(socket)`, which a test may replace.
-    What behave() leaves open is closed after it. `received` has the result of each."""
+    What behave() leaves open is closed after it. `received` has the result of each. `path`: of a
+    unix socket, instead of a port."""
 
-    def __init__(self, behave=None):
+    def __init__(self, behave=None, path=None):
         self.behave = behave
         self.received = []
         self.accepted = 0
         self.errors = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self._listener.getsockname()[1]
+        family, address = (socket.AF_UNIX, path) if path else (socket.AF_INET, ("127.0.0.1", 0))
+        self._listener = socket.create_server(address, family=family, backlog=128)
+        self.port = None if path else self._listener.getsockname()[1]
+        self.path = path
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.port}"
+        return f"unix:{self.path}" if self.path else f"127.0.0.1:{self.port}"
 
     def _accept(self):
         while True:

@@ -1,5 +1,6 @@
 """Starts the proxy as an operator would, and reads what it says."""
 
+import functools
 import os
 import re
 import shutil
@@ -15,6 +16,14 @@ ADMIN = re.compile(r"admin on \S*?:(\d+)")
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
+@functools.lru_cache
+def sanitizer(binary):
+    """Which one the proxy was built with: "asan", "tsan", "ubsan", or ""."""
+    with open(shutil.which(binary) or binary, "rb") as file:
+        found = re.search(rb"__(asan|tsan|ubsan)_", file.read())
+    return found.group(1).decode() if found else ""
+
+
 def fields(line):
     """The name=value words of a log line; values may be quoted."""
     return {name: value.strip('"') for name, value in FIELD.findall(line)}
@@ -23,11 +32,12 @@ def fields(line):
 class Proxy:
     """One running proxy. `server` is HOST:PORT or unix:/path. `port` is None where it did not come
     up, and then `exit_code` and `lines` tell why. With `config`, a file, only engine and admin are
-    flags, and `port` is that of its first listener."""
+    flags, and `port` is that of its first listener. ASan's build also looks for leaks, which needs
+    core_dumps, unless `leaks` is False."""
 
     def __init__(self, binary, server, *, tls_mode="preferred", pair=None, io_engine="auto",
                  workers=2, admin=True, arguments=(), positional=(), prefix=(), wait=True,
-                 listen="127.0.0.1:0", config=None):
+                 listen="127.0.0.1:0", config=None, leaks=True):
         flags = []
         if config:
             flags = ["--config", config]
@@ -38,6 +48,11 @@ class Proxy:
         if not config:
             flags += ["--tls_mode", tls_mode, "--workers", str(workers)]
         flags += ["--io_engine", io_engine, "--admin", "127.0.0.1:0" if admin else ""]
+        environment = dict(os.environ)
+        if sanitizer(binary) == "asan" and leaks:
+            flags.append("--core_dumps")  # Or ASan may not look for leaks.
+        elif sanitizer(binary) == "asan":
+            environment["ASAN_OPTIONS"] = f"{os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"
         self.lines = []
         self.port = None
         self.admin_port = None
@@ -45,7 +60,7 @@ class Proxy:
         self.process = processes.start(
             [*prefix, os.path.abspath(shutil.which(binary) or binary), *positional, *flags,
              *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE)
+            stderr=subprocess.PIPE, env=environment)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if wait:
@@ -96,6 +111,11 @@ class Proxy:
         """A number to give to wait_line() and connections() as `start`."""
         with self._changed:
             return len(self.lines)
+
+    def forget_lines(self):
+        """So that a long test doesn't keep them all. mark()s of before are void."""
+        with self._changed:
+            self.lines.clear()
 
     def connections(self, start=0):
         """The fields of each connection's line."""

@@ -96,7 +96,7 @@ class Room:
 
     def proxy(self, **more):
         return Proxy(self.options.proxy, None, config=self.config,
-                     io_engine=self.options.io_engine, **more)
+                     io_engine=self.options.io_engine, leaks=False, **more)
 
 
 def reload(proxy):

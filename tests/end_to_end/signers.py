@@ -144,6 +144,7 @@ def start_handshakes(socks):
 
 
 def greet_and_wait(sock):
+    sock.settimeout(90)  # A storm may take a sanitizer's build that long.
     sock.sendall(wire.greeting())
     wire.read_to_end(sock)
 

@@ -200,6 +200,7 @@ TEST(Ends, ATlsClientThatSaysSoFirstIsExcused) {
     Converse({}, [&](Conversation& c) {
       point.reach(c);
       c.ClientClosesTls();
+      c.ExpectCloseNotify();
       FinishExcuse(c, point, CloseReason::kClientLeftEarly);
     });
   }
