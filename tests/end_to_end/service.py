@@ -74,7 +74,7 @@ def works_inside(room):
     binary, unit, script = (shutil.copy(path, room.folder) for path in (
         room.options.proxy, room.unit, os.path.join(HERE, "unit_filter.py")))
     shutil.copy(os.path.join(HERE, "without_io_uring.py"), room.folder)
-    os.chmod(room.folder, 0o711)
+    os.chmod(room.folder, 0o755)
     certificate, key = room.pair
     # Asks for Landlock's version.
     sandbox = "on" if ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, 0, 0, 1) > 0 else "auto"
