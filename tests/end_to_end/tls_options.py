@@ -21,6 +21,7 @@ import clients
 import mysql_wire as wire
 import processes
 import servers
+from observe import wait_metric
 from options import make_parser, parse
 from proxy import Proxy
 from reload import reload
@@ -210,8 +211,8 @@ def tickets(room):
                               [False] + 11 * [True])
             reload(proxy)
             room.report.check("and after a reload", client.resumes(proxy.port))
-            room.report.check("which is counted", "\nsallyport_tls_handshakes_resumed_total 12\n"
-                              in proxy.get("/metrics"))
+            room.report.equal("which is counted", wait_metric(
+                proxy, "sallyport_tls_handshakes_total", 12, resumed="yes"), 12)
         with room.proxy() as proxy:
             room.report.check("not after a restart", not client.resumes(proxy.port))
     session = os.path.join(room.folder, "session")
