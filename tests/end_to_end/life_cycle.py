@@ -294,9 +294,7 @@ def main():
     report = Report()
     with processes.test_folder() as folder, wire.FakeServer(wire.accept_everybody) as server:
         room = Room(report, options, folder, server)
-        for check in CHECKS:
-            if options.only in check.__name__:
-                report.attempt(check.__name__, check, room)
+        report.attempt_each(CHECKS, options.only, room)
     return report.exit_code()
 
 

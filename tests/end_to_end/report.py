@@ -38,6 +38,12 @@ class Report:
                        f"{type(error).__name__}: {error} ({where.name}:{where.lineno})")
             return None
 
+    def attempt_each(self, checks, only, *arguments):
+        """Attempts those that have `only` in their name."""
+        for check in checks:
+            if only in check.__name__:
+                self.attempt(check.__name__, check, *arguments)
+
     def exit_code(self):
         print(f"{self.passed} passed, {len(self.failed)} failed")
         for name in self.failed:

@@ -275,9 +275,7 @@ def main():
             return take_picture(options, folder)
         with wire.FakeServer(observe.patient_server) as server, Browser(folder) as browser:
             room = life_cycle.Room(report, options, folder, server)
-            for check in CHECKS:
-                if options.only in check.__name__:
-                    report.attempt(check.__name__, check, room, browser)
+            report.attempt_each(CHECKS, options.only, room, browser)
     return report.exit_code()
 
 

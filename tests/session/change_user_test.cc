@@ -15,19 +15,6 @@ void LoggedIn(Conversation& c) {
   Accept(c, 2, 3);
 }
 
-// The server asks for its plugin and for the password, as MySQL does.
-void SwitchAndMediate(Conversation& c, std::string_view nonce) {
-  c.Server(1, AuthSwitch(kCachingSha2, nonce));
-  c.ExpectClient(1, AuthSwitch(kCachingSha2, nonce));
-  c.Client(2, Scramble());
-  c.ExpectServer(2, Scramble());
-  c.Server(3, kFullAuth);
-  c.ExpectClient(3, kFullAuth);
-  c.Client(4, PasswordNul());
-  ExchangeKey(c, 4, nonce, kCachingSha2KeyRequest);
-  Accept(c, 7, 5);
-}
-
 TEST(ChangeUserTest, FullAuthIsMediated) {
   Converse({}, [](Conversation& c) {
     LoggedIn(c);

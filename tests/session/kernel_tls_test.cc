@@ -42,15 +42,7 @@ TEST(KernelTlsTest, OnlyWhatTheServerSendsPassesThrough) {
     c.Client(0, kChangeUser.payload());
     c.ExpectServer(0, kChangeUser.payload());
     EXPECT_FALSE(c.session().passes_through(Side::kServer));
-    c.Server(1, AuthSwitch(kCachingSha2, kSwitchNonce));
-    c.ExpectClient(1, AuthSwitch(kCachingSha2, kSwitchNonce));
-    c.Client(2, Scramble());
-    c.ExpectServer(2, Scramble());
-    c.Server(3, kFullAuth);
-    c.ExpectClient(3, kFullAuth);
-    c.Client(4, PasswordNul());
-    ExchangeKey(c, 4, kSwitchNonce, kCachingSha2KeyRequest);
-    Accept(c, 7, 5);
+    SwitchAndMediate(c, kSwitchNonce);
     Command(c);
     EXPECT_TRUE(c.session().passes_through(Side::kServer));
     QuitCleanly(c);

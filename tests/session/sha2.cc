@@ -13,4 +13,16 @@ void ExchangeKey(Conversation& c, uint8_t sequence_id, std::string_view nonce,
   c.ExpectNothing(Side::kClient);
 }
 
+void SwitchAndMediate(Conversation& c, std::string_view nonce) {
+  c.Server(1, AuthSwitch(kCachingSha2, nonce));
+  c.ExpectClient(1, AuthSwitch(kCachingSha2, nonce));
+  c.Client(2, Scramble());
+  c.ExpectServer(2, Scramble());
+  c.Server(3, kFullAuth);
+  c.ExpectClient(3, kFullAuth);
+  c.Client(4, PasswordNul());
+  ExchangeKey(c, 4, nonce, kCachingSha2KeyRequest);
+  Accept(c, 7, 5);
+}
+
 }  // namespace sallyport::tests

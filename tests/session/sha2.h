@@ -18,6 +18,9 @@ inline std::string PasswordNul() { return std::string(kPassword) + '\0'; }
 void ExchangeKey(Conversation& c, uint8_t sequence_id, std::string_view nonce,
                  std::string_view request, std::string_view password = kPassword);
 
+// SwitchAndMediate: the server asks for its plugin and for the password, as MySQL does.
+void SwitchAndMediate(Conversation& c, std::string_view nonce);
+
 }  // namespace sallyport::tests
 
 #endif  // TESTS_SESSION_SHA2_H_
