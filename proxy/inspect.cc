@@ -23,6 +23,7 @@ std::string_view TextOf(Phase phase) {
     case Phase::kTlsHandshake:
       return "tls_handshake";
     case Phase::kHandshakeResponse:
+    case Phase::kServerGreeting:
     case Phase::kAuth:
       return "log_in";
     case Phase::kCommand:
