@@ -13,13 +13,14 @@
 namespace sallyport {
 
 Connection::Connection(Workbench* bench, std::shared_ptr<const Service> service, uint64_t id,
-                       uint32_t slot, uint16_t generation, int client_fd)
+                       uint32_t slot, uint16_t generation, int client_fd, const Visitor& visitor)
     : bench_(bench),
       service_(std::move(service)),
       id_(id),
       slot_(slot),
       generation_(generation),
       session_(service_->session),
+      visitor_(visitor),
       started_ms_(bench->ring->now_ms()),
       active_ms_(started_ms_),
       stage_ms_(started_ms_) {
@@ -34,8 +35,8 @@ Connection::~Connection() {
 
 void Connection::Start() {
   const int fd = links_[Side::kClient].fd;
-  client_text_ = ring().PeerAddress(fd).ToString();
-  ConnectToServer();
+  client_text_ = (visitor_.met ? visitor_.address : ring().PeerAddress(fd)).ToString();
+  if (!visitor_.header_due) ConnectToServer();
   Settle();
 }
 
@@ -59,6 +60,7 @@ void Connection::OnConnect(int32_t result) {
   if (result >= 0) {
     link.connected = true;
     dialled_ms_ = static_cast<uint32_t>(ring().now_ms() - started_ms_);
+    SendProxyHeader();
     session_.ServerConnected(service().servers[server_index_].address.is_unix());
     return Settle();
   }
@@ -115,6 +117,7 @@ void Connection::Count() {
     bench_->stats->tls_handshakes.Add();
     if (summary.tls.resumed) bench_->stats->tls_handshakes_resumed.Add();
   }
+  CountForAddress();
 }
 
 // Phases that were passed over are reached with the one that was found.
@@ -141,11 +144,14 @@ uint64_t Connection::Duration(Phase from, Phase to) const {
 Connection::Stage Connection::CurrentStage() const {
   if (session_.closed()) return Stage::kLinger;
   if (session_.client_finished()) return Stage::kExcuse;
+  if (visitor_.header_due) return Stage::kHeader;
   return session_.phase() == Phase::kCommand ? Stage::kCommand : Stage::kLogin;
 }
 
 uint64_t Connection::Deadline() const {
   switch (stage_) {
+    case Stage::kHeader:
+      return stage_ms_ + kProxyHeaderMsMax;
     case Stage::kLogin:
       return stage_ms_ + (links_[Side::kServer].connect_in_flight ? service().connect_timeout_ms
                                                                   : service().handshake_timeout_ms);
@@ -181,7 +187,11 @@ void Connection::UpdateDeadline() {
 
 void Connection::OnDeadline() {
   if (Deadline() > ring().now_ms()) return UpdateDeadline();
+  constexpr packet::Error kNoHeader = {
+      1159, "08S01", "Got timeout reading the PROXY header that has to come from this address"};
   switch (stage_) {
+    case Stage::kHeader:
+      return RefuseArrival(CloseReason::kBadProxyHeader, &kNoHeader);
     case Stage::kLogin:
       if (links_[Side::kServer].connect_in_flight) {
         return ring().Cancel(Tag(Verb::kConnect, Side::kServer));
@@ -208,6 +218,7 @@ void Connection::OnDeadline() {
 
 void Connection::Shutdown() {
   if (closing_) return;
+  if (visitor_.header_due) session_.ServerAbsent();
   if (session_.phase() == Phase::kCommand) {
     session_.Close(CloseReason::kShutdown, &bench_->outboxes);
   } else {
@@ -277,7 +288,9 @@ void Connection::LogEnd() const {
   Line line("connection ended");
   line.Add("id", id_);
   if (!service_->name.empty()) line.Add("listener", service_->name);
-  line.Add("client", client_text_).Add("server", service_->servers[server_index_].text);
+  line.Add("client", client_text_);
+  if (visitor_.via.family() != AF_UNSPEC) line.Add("via", visitor_.via.ToString());
+  line.Add("server", service_->servers[server_index_].text);
   line.Add("server_thread", summary.thread_id).Add("user", summary.user);
   line.Add("db", summary.database);
   line.Add("tls", summary.tls_used ? summary.tls.version : "none");

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_join.h"
 #include "proxy/config/reload.h"
+#include "proxy/file_limit.h"
 #include "proxy/log/log.h"
 #include "proxy/systemd.h"
 
@@ -109,6 +110,11 @@ int Process::Complain(const StartError& error) const {
 
 bool Process::Start(StartError* error) {
   const Config& config = command_line_.config;
+  error->option = "max_connections";
+  if (!FitFileLimit(worker_count_, command_line_.places.contains("max_connections"),
+                    &command_line_.config, &error->what)) {
+    return false;
+  }
   NewServices services;
   std::vector<std::vector<ListenSocket>> sockets;
   std::vector<BoundAddress> addresses;
@@ -117,9 +123,10 @@ bool Process::Start(StartError* error) {
       !StartLogInSandbox(error) || !ChooseRing(config, &make_ring_, &engine_, error)) {
     return false;
   }
+  WarnAboutFiles();
   GiveSigners(config, &signers_, &services);
+  GiveLimiter(&limiter_, &services);
   services_.assign(services.begin(), services.end());
-  RaiseFileLimit(config, worker_count_);
   if (!StartWorkers(std::move(sockets), error)) return false;
   if (!config.admin.empty()) {
     std::vector<const Stats*> stats;
@@ -194,6 +201,15 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) const {
   }
 }
 
+void Process::WarnAboutFiles() const {
+  const uint32_t wanted = Config{}.max_connections;
+  const uint32_t allowed = command_line_.config.max_connections;
+  if (command_line_.places.contains("max_connections") || allowed == wanted) return;
+  LogWarning(Line("max_connections lowered, for there are too few file descriptors")
+                 .Add("max_connections", allowed)
+                 .Add("default", wanted));
+}
+
 void Process::WarnAboutKeyFiles() const {
   for (size_t i = 0; i < services_.size(); ++i) {
     if (services_[i]->key_file_mode.empty()) continue;
@@ -262,6 +278,10 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
   CommandLine wanted = parse_();
   if (wanted.action != CommandLine::Action::kRun) return wanted.error;
   ReloadPlan plan = PlanReload(command_line_.config, wanted.config);
+  if (std::string why;
+      !FitFileLimit(worker_count_, wanted.places.contains("max_connections"), &plan.config, &why)) {
+    return wanted.Complaint("max_connections", why);
+  }
   NewServices services;
   std::vector<bool> keep;  // What is not in the file any more: so may its certificate be gone.
   for (const std::optional<size_t>& listener : plan.wanted_listeners) {
@@ -272,6 +292,7 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
     return wanted.Complaint(error.option, error.what, *plan.wanted_listeners[error.listener]);
   }
   GiveSigners(plan.config, &signers_, &services);
+  GiveLimiter(&limiter_, &services);
   services_.assign(services.begin(), services.end());
   for (const auto& worker : workers_) worker->Replace(services_);
   wanted.config = std::move(plan.config);
@@ -283,9 +304,9 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
   }
   wanted.listener_places = std::move(command_line_.listener_places);
   command_line_ = std::move(wanted);
+  WarnAboutFiles();
   WarnAboutKeyFiles();
   SetLogLevel(command_line_.config.log_level);
-  RaiseFileLimit(command_line_.config, worker_count_);
   *need_restart = std::move(plan.need_restart);
   return "";
 }

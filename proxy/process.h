@@ -40,6 +40,7 @@ class Process {
   bool StartLogInSandbox(StartError* error);
   bool StartWorkers(std::vector<std::vector<ListenSocket>> sockets, StartError* error);
   void LogListeners(const std::vector<BoundAddress>& addresses) const;
+  void WarnAboutFiles() const;
   void WarnAboutKeyFiles() const;
   int NextSignal();
   void LookAfterWatchdog();
@@ -59,7 +60,8 @@ class Process {
   RingFactory make_ring_;
   std::string engine_;
   std::vector<OpenCount> counts_;  // The process's, then each listener's. Outlives the workers.
-  std::unique_ptr<SignerPool> signers_;  // Null until a key needs them. Outlive the workers.
+  std::unique_ptr<SignerPool> signers_;      // Null until a key needs them. Outlive the workers.
+  std::unique_ptr<AddressLimiter> limiter_;  // Likewise, until there are limits of addresses.
   Services services_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Admin> admin_;

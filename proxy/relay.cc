@@ -136,6 +136,7 @@ void Connection::CountReceived(Side from, size_t count) {
 
 void Connection::Take(Side from, std::span<uint8_t> bytes) {
   CountReceived(from, bytes.size());
+  if (from == Side::kClient && visitor_.header_due) return TakeHeader(bytes);
   if (!DeferHandshake(from, bytes)) return Deliver(from, bytes);
   Settle();
 }
@@ -164,6 +165,7 @@ void Connection::StepHandshake() {
 void Connection::Deliver(Side from, std::span<uint8_t> bytes) {
   if (!session_.accepts(from)) return Settle();
   const bool secret = session_.phase() != Phase::kCommand;
+  AskForHandshake();
   session_.Receive(from, bytes, &bench_->outboxes);
   // Or it came in this call: COM_CHANGE_USER begins in the command phase.
   SendOutboxes(secret || session_.phase() != Phase::kCommand);
@@ -171,7 +173,11 @@ void Connection::Deliver(Side from, std::span<uint8_t> bytes) {
 }
 
 void Connection::DeliverEnd(Side from, bool reset) {
-  // What came before the end is worked on before the end.
+  // What came before the end is worked on before the end; half a header is nothing.
+  if (visitor_.header_due) {
+    deferred_ = {};
+    session_.ServerAbsent();
+  }
   if (from == Side::kClient) StepHandshake();
   if (closing_) return;
   Link& link = links_[from];
@@ -186,6 +192,7 @@ void Connection::Settle() {
   do {
     while (session_.again()) {
       const bool secret = session_.phase() != Phase::kCommand;
+      AskForHandshake();
       session_.Continue(&bench_->outboxes);
       SendOutboxes(secret || session_.phase() != Phase::kCommand);
     }

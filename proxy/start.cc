@@ -1,12 +1,12 @@
 #include "proxy/start.h"
 
 #include <sched.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -14,6 +14,7 @@
 #include "packet/check.h"
 #include "proxy/config/command_line.h"
 #include "proxy/key_file.h"
+#include "proxy/limits.h"
 #include "proxy/log/log.h"
 #include "proxy/sandbox/sandbox.h"
 #include "tls/secret.h"
@@ -27,9 +28,6 @@ constexpr int kBacklog = 4096;
 
 // A self-signed pair lives as long as the process, so its end should not come before that.
 constexpr int kSelfSignedDays = 3650;
-
-// Descriptors beside the two of each connection: rings, listeners, wake-ups, log, admin.
-constexpr rlim_t kFilesBeside = 256;
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
@@ -113,14 +111,35 @@ bool ResolveServers(const ListenerConfig& config, Service* out, StartError* erro
   return true;
 }
 
+bool FillNetworks(const ListenerConfig& config, Service* out, StartError* error) {
+  for (const std::string& text : config.proxy_protocol_networks) {
+    const absl::Status status = out->proxy_protocol_networks.Add(text);
+    if (!status.ok()) {
+      return Fail("proxy_protocol_networks", text + " " + Message(status), true, error);
+    }
+  }
+  return true;
+}
+
+AddressLimits LimitsOf(const ListenerConfig& config) {
+  return {.connections = config.max_connections_per_address,
+          .connections_per_second = config.connections_per_second_per_address,
+          .handshakes_per_second = config.handshakes_per_second_per_address,
+          .login_failures = config.login_failures_per_address,
+          .block_ms = config.block_time_ms};
+}
+
 bool FillService(const Config& whole, size_t listener, const Service* before, Service* out,
                  StartError* error) {
   const ListenerConfig& config = whole.listeners[listener];
   if (!LoadTls(whole, listener, before, out, error) || !ResolveServers(config, out, error) ||
-      !MakePasswordKey(config, before, out, error)) {
+      !MakePasswordKey(config, before, out, error) || !FillNetworks(config, out, error)) {
     return false;
   }
   out->name = config.name;
+  out->listener = static_cast<uint32_t>(listener);
+  out->proxy_protocol_out = static_cast<int>(config.proxy_protocol_out);  // As they are named.
+  out->address_limits = LimitsOf(config);
   out->session.tls = out->tls.get();
   out->session.tls_required = config.tls_mode == TlsMode::kRequired;
   out->session.auth.allow_cleartext_password = config.allow_cleartext_password;
@@ -200,6 +219,18 @@ void GiveSigners(const Config& config, std::unique_ptr<SignerPool>* pool, NewSer
       *pool = std::make_unique<SignerPool>(config.signers > 0 ? config.signers : std::max(1, half));
     }
     service->signers = pool->get();
+  }
+}
+
+void GiveLimiter(std::unique_ptr<AddressLimiter>* limiter, NewServices* services) {
+  for (const std::shared_ptr<Service>& service : *services) {
+    if (!service->address_limits.any()) continue;
+    if (*limiter == nullptr) {
+      std::random_device random;
+      const uint64_t seed = uint64_t{random()} << 32 | random();
+      *limiter = std::make_unique<AddressLimiter>(kLimitedAddressesMax, seed);
+    }
+    service->limiter = limiter->get();
   }
 }
 
@@ -301,21 +332,6 @@ bool CheckReadable(const SandboxState& sandbox, const std::string& option, const
                   ": lies outside of the folders that the sandbox leaves open; restart, or "
                   "start with sandbox=off",
               false, error);
-}
-
-void RaiseFileLimit(const Config& config, int workers) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const rlim_t needed = 2 * static_cast<rlim_t>(config.max_connections) +
-                        16 * static_cast<rlim_t>(workers) + kFilesBeside;
-  if (limit.rlim_cur >= needed) return;
-  limit.rlim_cur = std::min(std::max(needed, limit.rlim_cur), limit.rlim_max);
-  setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < needed) {
-    LogWarning(Line("too few file descriptors for max_connections")
-                   .Add("allowed", limit.rlim_cur)
-                   .Add("needed", needed));
-  }
 }
 
 }  // namespace sallyport

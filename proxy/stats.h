@@ -25,6 +25,22 @@ class Counter {
     "Client connections accepted")                                                                \
   X(counter, connections_refused, "sallyport_connections_refused_total",                          \
     "Client connections answered with an error of the proxy's own")                               \
+  X(counter, refused_max_connections, "sallyport_refused_max_connections_total",                  \
+    "Of these, for max_connections of the process or the listener")                               \
+  X(counter, refused_address_connections, "sallyport_refused_address_connections_total",          \
+    "Clients refused for max_connections_per_address")                                            \
+  X(counter, refused_address_rate, "sallyport_refused_address_rate_total",                        \
+    "Clients refused for connections_per_second_per_address")                                     \
+  X(counter, refused_address_handshakes, "sallyport_refused_address_handshakes_total",            \
+    "Clients refused for handshakes_per_second_per_address")                                      \
+  X(counter, refused_address_blocked, "sallyport_refused_address_blocked_total",                  \
+    "Clients refused because their address was blocked")                                          \
+  X(counter, addresses_blocked, "sallyport_addresses_blocked_total",                              \
+    "Times that an address was blocked for login_failures_per_address")                           \
+  X(counter, addresses_uncounted, "sallyport_addresses_uncounted_total",                          \
+    "Clients let in without limits of their address, because too many addresses are connected")   \
+  X(counter, proxy_headers_bad, "sallyport_proxy_headers_bad_total",                              \
+    "Connections closed because their PROXY header was malformed or didn't come")                 \
   X(counter, server_connect_failures, "sallyport_server_connect_failures_total",                  \
     "Connections to a server that could not be made")                                             \
   X(counter, throwaway_logins, "sallyport_throwaway_logins_total",                                \

@@ -78,7 +78,8 @@ class Worker {
   void ArmAccept(uint32_t index);
   void ArmAccepts();
   void Adopt(int fd, const std::shared_ptr<const Service>& service);
-  void RefuseTooMany(int fd);
+  void Refuse(int fd, const Service& service, const packet::Error& error, std::string_view reason);
+  void RefuseTooMany(int fd, const Service& service);
   void FreeFinished();
   Connection* Find(SlotTag tag);
   void TellLeftOut();

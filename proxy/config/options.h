@@ -26,7 +26,8 @@ enum class OptionKind {
   kListenAddresses,
   kServerAddresses,
   kAdminAddress,
-  kName,  // Of a listener; no flag.
+  kNetworks,  // A list that may be empty.
+  kName,      // Of a listener; no flag.
 };
 
 // What an option is set in, or read from. Null: not that part.
@@ -50,7 +51,8 @@ struct Option {
                    std::string Config::*, std::vector<std::string> Config::*, IoEngine Config::*,
                    SandboxMode Config::*, LogFormat Config::*, bool ListenerConfig::*,
                    int ListenerConfig::*, uint32_t ListenerConfig::*, std::string ListenerConfig::*,
-                   std::vector<std::string> ListenerConfig::*, TlsMode ListenerConfig::*, Both>;
+                   std::vector<std::string> ListenerConfig::*, TlsMode ListenerConfig::*,
+                   ProxyProtocolOut ListenerConfig::*, Both>;
 
   std::string_view name;  // With '_'; '-' is the same in flags and keys.
   std::string_view value_name;

@@ -67,6 +67,8 @@ const char* WantedType(OptionKind kind) {
     case OptionKind::kListenAddresses:
     case OptionKind::kServerAddresses:
       return "an address in quotes, or an array of them, is wanted here";
+    case OptionKind::kNetworks:
+      return "a network in quotes, or an array of them, is wanted here";
     case OptionKind::kCommand:
     case OptionKind::kConfigFile:
     case OptionKind::kPath:
@@ -112,6 +114,10 @@ absl::Status ReadEntry(const Entry& entry, const Option& option, std::string_vie
 
   const toml::array* array = entry.node->as_array();
   if (array == nullptr || !option.is_list()) return add(*entry.node);
+  if (array->empty() && option.kind == OptionKind::kNetworks) {
+    assignments->push_back({&option, "", Place(file, entry.line) + std::string(option.name)});
+    return absl::OkStatus();
+  }
   if (array->empty()) {
     return absl::InvalidArgumentError(Place(file, entry.line) + std::string(option.name) +
                                       ": at least one address is needed");

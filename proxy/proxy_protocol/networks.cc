@@ -52,7 +52,8 @@ absl::Status Networks::Add(std::string_view text) {
         std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (!digits || !absl::SimpleAtoi(absl::string_view(number.data(), number.size()), &bits) ||
         bits > max) {
-      return absl::InvalidArgumentError(absl::StrCat("the prefix is no number from 0 to ", max));
+      return absl::InvalidArgumentError(
+          absl::StrCat("has a prefix that is no number from 0 to ", max));
     }
   }
   bits += kBitsMax - max;
