@@ -25,7 +25,7 @@ struct Visitor {
   AddressKey key;           // this.
   Address address;          // The client's.
   Address via;              // The load balancer's; AF_UNSPEC: none.
-  std::optional<IpEndpoint> destination;  // Where the client connected to, if the header told.
+  std::optional<IpEndpoint> destination;  // Where the client connected to; for the server's header.
 };
 
 // Of a TCP address; of others nothing.

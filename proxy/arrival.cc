@@ -1,5 +1,6 @@
 // Connection's first and last dealings with addresses: the PROXY header of a load balancer, the one
 // for the server, and what the client's address may have.
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -73,11 +74,8 @@ void Connection::RefuseArrival(CloseReason reason, const packet::Error* error) {
 void Connection::SendProxyHeader() {
   const int version = service().proxy_protocol_out;
   if (version == 0) return;
-  const int fd = links_[Side::kClient].fd;
-  const std::optional<IpEndpoint> source =
-      ToEndpoint(visitor_.met ? visitor_.address : ring().PeerAddress(fd));
-  const std::optional<IpEndpoint> destination =
-      visitor_.destination.has_value() ? visitor_.destination : ToEndpoint(ring().OwnAddress(fd));
+  const std::optional<IpEndpoint> source = ToEndpoint(visitor_.address);
+  const std::optional<IpEndpoint>& destination = visitor_.destination;
   std::array<uint8_t, kProxyHeaderRoom> room;
   const size_t size = source.has_value() && destination.has_value()
                           ? WriteProxyHeader(version, *source, *destination, room)

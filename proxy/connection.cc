@@ -36,6 +36,8 @@ Connection::~Connection() {
 void Connection::Start() {
   const int fd = links_[Side::kClient].fd;
   client_text_ = (visitor_.met ? visitor_.address : ring().PeerAddress(fd)).ToString();
+  // Now: once the client has left, its socket doesn't know any more.
+  if (service().proxy_protocol_out != 0) visitor_.destination = ToEndpoint(ring().OwnAddress(fd));
   if (!visitor_.header_due) ConnectToServer();
   Settle();
 }

@@ -59,7 +59,9 @@ struct Service {
   AddressLimits address_limits;
   AddressLimiter* limiter = nullptr;  // Not null where there are limits. Outlives the workers.
   uint32_t listener = 0;              // The listener's place, which tells its counts apart.
-  bool meets_visitors() const { return !proxy_protocol_networks.empty() || address_limits.any(); }
+  bool meets_visitors() const {
+    return !proxy_protocol_networks.empty() || proxy_protocol_out != 0 || address_limits.any();
+  }
 
   uint32_t max_connections_in_process = 0;
   uint32_t max_connections = 0;

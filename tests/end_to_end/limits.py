@@ -21,6 +21,8 @@ from proxy import Proxy
 from report import Report
 
 OTHER = "127.0.0.2"
+# PyMySQL cuts six characters from an ERR that comes instead of a greeting, a server's too.
+BLOCKED = "127.0.0.1' is blocked because of many connection errors"
 
 
 def counter(proxy, name):
@@ -145,8 +147,7 @@ def failures(report, proxy_of, server):
             text = client(proxy, account)
             blocked = time.monotonic()
             report.check(f"{name}: then the address is blocked, in MySQL's words",
-                         "1129" in text and "Host '127.0.0.1' is blocked because of many "
-                         "connection errors" in text, text)
+                         "1129" in text and BLOCKED in text, text)
             report.equal(f"{name}: another address isn't", python(proxy, account, source=OTHER),
                          "ok")
             text = processes.wait_until(
@@ -184,7 +185,8 @@ def flood(report, proxy_of):
             before = proxy.descriptors()
             refused = sum(answer(proxy) != "greeting" for _ in range(600))
             report.equal("each of a flood is refused", refused, 600)
-            report.equal("nothing is kept of them", proxy.descriptors(), before)
+            processes.wait_until(lambda: proxy.descriptors() == before, 5, f"{before} descriptors")
+            report.check("nothing is kept of them", True)
         lines = [line for line in proxy.lines if "connection refused" in line]
         report.check("not each is told", 0 < len(lines) < 300, str(len(lines)))
         report.equal("all are counted", counter(proxy, "refused_address_connections_total"), 600)

@@ -165,7 +165,8 @@ def haproxy(folder, to, how):
 
 def user_seen(port, account, ca=None, source=None):
     """USER(), as the server has it: with the address that it believes."""
-    tls = {"ssl_ca": ca, "ssl_verify_identity": True} if ca else {"ssl_disabled": True}
+    tls = ({"ssl_ca": ca, "ssl_verify_cert": True, "ssl_verify_identity": True} if ca
+           else {"ssl_disabled": True})
     with contextlib.closing(pymysql.connect(
             host="127.0.0.1", port=port, user=account.user, password=account.password,
             connect_timeout=15, bind_address=source, **tls)) as connection:
