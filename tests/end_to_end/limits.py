@@ -83,7 +83,8 @@ def connections(report, proxy_of):
             report.equal("no server was dialled for the third", server.accepted, 3)
         processes.wait_until(lambda: answer(proxy) == "greeting", 5, "the first to be gone")
         report.check("once they left, others may", True)
-        report.check("refusals are counted", counter(proxy, "refused_address_connections_total") > 0)
+        report.check("refusals are counted",
+                     counter(proxy, "refused_address_connections_total") > 0)
         report.check("and told", proxy.wait_line("connection refused.*max_connections_per_address"))
 
 
