@@ -57,6 +57,8 @@ constexpr std::array kPlugins = {
     Plugin{"authentication_openid_connect_client", PluginKind::kCleartext},
 };
 
+static_assert(kPlugins.size() == kPluginsKnown);
+
 }  // namespace
 
 AuthPacket ClassifyAuthPacket(Bytes payload, bool multi_factor) {
@@ -92,17 +94,22 @@ Parse ParseAuthSwitch(Bytes payload, AuthSwitch* out) {
   return Parse::kOk;
 }
 
-PluginKind PluginKindOf(std::string_view auth_plugin_name) {
-  if (auth_plugin_name.empty()) {
-    return PluginKind::kChallengeResponse;  // mysql_native_password is meant.
-  }
-  for (const Plugin& plugin : kPlugins) {
+size_t PluginIndex(std::string_view auth_plugin_name) {
+  if (auth_plugin_name.empty()) auth_plugin_name = "mysql_native_password";
+  for (size_t i = 0; i < kPlugins.size(); ++i) {
     // Exactly: a server may not care for case, but clients load their plugins by the exact name.
-    if (plugin.name == auth_plugin_name) {
-      return plugin.kind;
-    }
+    if (kPlugins[i].name == auth_plugin_name) return i;
   }
-  return PluginKind::kUnknown;
+  return kPluginsKnown;
+}
+
+std::string_view PluginName(size_t index) {
+  return index < kPlugins.size() ? kPlugins[index].name : std::string_view();
+}
+
+PluginKind PluginKindOf(std::string_view auth_plugin_name) {
+  const size_t index = PluginIndex(auth_plugin_name);
+  return index < kPlugins.size() ? kPlugins[index].kind : PluginKind::kUnknown;
 }
 
 }  // namespace sallyport::packet

@@ -2,6 +2,7 @@
 #ifndef PACKET_AUTH_H_
 #define PACKET_AUTH_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -49,6 +50,12 @@ enum class PluginKind {
 // PluginKindOf knows every client plugin that MySQL and MariaDB ship. An empty name is
 // mysql_native_password, the plugin of clients without CLIENT_PLUGIN_AUTH.
 PluginKind PluginKindOf(std::string_view auth_plugin_name);
+
+// The same plugins by number, for whoever counts by plugin: PluginIndex is kPluginsKnown for one
+// that is on neither list, and PluginName(kPluginsKnown) is empty.
+inline constexpr size_t kPluginsKnown = 17;
+size_t PluginIndex(std::string_view auth_plugin_name);
+std::string_view PluginName(size_t index);
 
 // caching_sha2_password and sha256_password: bytes of the exchange.
 inline constexpr uint8_t kCachingSha2RequestPublicKey = 0x02;

@@ -6,27 +6,12 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "packet/check.h"
 
 namespace sallyport {
 namespace {
 
 using Answer = AddressLimiter::Answer;
-
-Counter* CounterOf(Answer answer, Stats* stats) {
-  switch (answer) {
-    case Answer::kWelcome:
-      break;
-    case Answer::kTooMany:
-      return &stats->refused_address_connections;
-    case Answer::kTooFast:
-      return &stats->refused_address_rate;
-    case Answer::kTooManyHandshakes:
-      return &stats->refused_address_handshakes;
-    case Answer::kBlocked:
-      return &stats->refused_address_blocked;
-  }
-  return nullptr;
-}
 
 }  // namespace
 
@@ -78,11 +63,7 @@ Answer Admit(const Service& service, uint64_t now_ms, Stats* stats, Visitor* vis
   const AddressLimiter::Admission admission =
       service.limiter->Admit(visitor->key, service.address_limits, now_ms);
   visitor->counted = admission.counted;
-  if (admission.answer != Answer::kWelcome) {
-    CounterOf(admission.answer, stats)->Add();
-  } else if (!admission.counted) {
-    stats->addresses_uncounted.Add();
-  }
+  if (admission.answer == Answer::kWelcome && !admission.counted) stats->addresses_uncounted.Add();
   return admission.answer;
 }
 
@@ -90,20 +71,21 @@ void Leave(const Service& service, const Visitor& visitor) {
   if (visitor.counted) service.limiter->Leave(visitor.key);
 }
 
-std::string_view ToText(Answer answer) {
+Refusal RefusalOf(Answer answer) {
   switch (answer) {
     case Answer::kWelcome:
-      return "welcome";
+      break;
     case Answer::kTooMany:
-      return "max_connections_per_address";
+      return Refusal::kAddressConnections;
     case Answer::kTooFast:
-      return "connections_per_second_per_address";
+      return Refusal::kAddressRate;
     case Answer::kTooManyHandshakes:
-      return "handshakes_per_second_per_address";
+      return Refusal::kAddressHandshakes;
     case Answer::kBlocked:
-      return "address_blocked";
+      return Refusal::kAddressBlocked;
   }
-  return "";
+  SALLYPORT_CHECK(false);  // Nobody refuses who is welcome.
+  return Refusal::kAddressBlocked;
 }
 
 packet::Error RefusalError(Answer answer, const Address& client, std::string* message) {

@@ -35,15 +35,15 @@ Address ToAddress(const IpEndpoint& endpoint);
 // Meet looks at where a connection comes from.
 Visitor Meet(const Address& peer, const Service& service);
 
-// Admit asks the limiter, where there are limits and the address is known, and counts its answer.
+// Admit asks the limiter, where there are limits and the address is known.
 AddressLimiter::Answer Admit(const Service& service, uint64_t now_ms, Stats* stats,
                              Visitor* visitor);
 // Leave ends what Admit began.
 void Leave(const Service& service, const Visitor& visitor);
 
-// ToText: the answer in one word, for the log. RefusalError: as the client reads it; its message is
-// put into `*message`, which the result points to. REQUIRES of both: not kWelcome.
-std::string_view ToText(AddressLimiter::Answer answer);
+// RefusalOf: the answer for metrics and the log. RefusalError: as the client reads it; its message
+// is put into `*message`, which the result points to. REQUIRES of both: not kWelcome.
+Refusal RefusalOf(AddressLimiter::Answer answer);
 packet::Error RefusalError(AddressLimiter::Answer answer, const Address& client,
                            std::string* message);
 

@@ -49,7 +49,7 @@ bool Connection::OnHeader(const ProxyHeader& header) {
   if (answer == Answer::kWelcome) return true;
   std::string message;
   const packet::Error error = RefusalError(answer, visitor_.address, &message);
-  bench_->stats->connections_refused.Add();
+  bench_->stats->connections_refused.At(RefusalOf(answer)).Add();
   RefuseArrival(CloseReason::kAddressRefused, &error);
   return false;
 }
@@ -104,7 +104,7 @@ void Connection::CountForAddress() {
   }
   if (session_.reason() == CloseReason::kAddressRefused && !address_handshake_counted_) {
     address_handshake_counted_ = true;
-    bench_->stats->refused_address_handshakes.Add();
+    bench_->stats->connections_refused.At(Refusal::kAddressHandshakes).Add();
   }
   for (; address_failures_ < summary.passwords_denied; ++address_failures_) {
     if (service().limiter->CountLoginFailure(visitor_.key, limits, ring().now_ms())) {

@@ -11,6 +11,17 @@
 #include "proxy/log/log.h"
 
 namespace sallyport {
+namespace {
+
+// Of a log-in that the server did not accept.
+LoginOutcome OutcomeOf(CloseReason reason) {
+  if (reason == CloseReason::kLoginFailed) return LoginOutcome::kRefusedByServer;
+  const bool here =
+      reason == CloseReason::kSecretRefused || reason == CloseReason::kPasswordUnusable;
+  return here ? LoginOutcome::kRefusedHere : LoginOutcome::kUnfinished;
+}
+
+}  // namespace
 
 Connection::Connection(Workbench* bench, std::shared_ptr<const Service> service, uint64_t id,
                        uint32_t slot, uint16_t generation, int client_fd, const Visitor& visitor)
@@ -22,6 +33,7 @@ Connection::Connection(Workbench* bench, std::shared_ptr<const Service> service,
       session_(service_->session),
       visitor_(visitor),
       started_ms_(bench->ring->now_ms()),
+      started_us_(bench->ring->now_us()),
       active_ms_(started_ms_),
       stage_ms_(started_ms_) {
   timer_.owner = this;
@@ -44,8 +56,18 @@ void Connection::Start() {
 
 // --- The server.
 
+// Goes on to a server that is in use. False: there is none, and `server_index_` names the last.
+bool Connection::SkipDrained() {
+  while (service().servers[server_index_].drained()) {
+    if (server_index_ + 1u == service().servers.size()) return false;
+    ++server_index_;
+  }
+  return true;
+}
+
 void Connection::ConnectToServer() {
   Link& link = links_[Side::kServer];
+  if (!SkipDrained()) return RefuseUnreachable(ESHUTDOWN);  // No connect says that.
   const ServerAddress& server = service().servers[server_index_];
   const int fd = ring().OpenSocket(server.address);
   if (fd < 0) return RefuseUnreachable(-fd);
@@ -80,7 +102,7 @@ void Connection::OnConnect(int32_t result) {
 }
 
 void Connection::RefuseUnreachable(int error) {
-  bench_->stats->server_connect_failures.Add();
+  if (error != ESHUTDOWN) bench_->stats->server_connect_failures.Add();
   const std::string message =
       absl::StrCat("Can't connect to MySQL server on '", service().servers[server_index_].text,
                    "' (", error, ")");
@@ -112,12 +134,14 @@ void Connection::Count() {
   const SessionSummary& summary = session_.summary();
   if (summary.logged_in && !login_counted_) {
     login_counted_ = true;
-    bench_->stats->logins.Add();
+    bench_->stats->logins.At(summary.plugin, LoginOutcome::kAccepted).Add();
+    bench_->stats->login_time.Observe(ring().now_us() - started_us_);
   }
   if (!summary.tls.version.empty() && !handshake_counted_) {
     handshake_counted_ = true;
-    bench_->stats->tls_handshakes.Add();
-    if (summary.tls.resumed) bench_->stats->tls_handshakes_resumed.Add();
+    bench_->stats->tls_handshakes.At(summary.tls.cipher, summary.tls.resumed).Add();
+    bench_->stats->tls_handshake_time.Observe(
+        DurationUs(Phase::kTlsHandshake, Phase::kHandshakeResponse));
   }
   CountForAddress();
 }
@@ -126,19 +150,19 @@ void Connection::Count() {
 void Connection::NotePhase() {
   const Phase phase = session_.phase();
   if (phase <= noted_phase_ || phase > Phase::kCommand) return;
-  const auto now_ms = static_cast<uint32_t>(ring().now_ms() - started_ms_);
+  const uint64_t now_us = ring().now_us() - started_us_;
   for (auto p = static_cast<size_t>(noted_phase_) + 1; p <= static_cast<size_t>(phase); ++p) {
-    reached_ms_[p] = now_ms;
+    reached_us_[p] = now_us;
   }
   noted_phase_ = phase;
 }
 
 // From reaching one phase to reaching another, or to the end; 0 where it was never reached.
-uint64_t Connection::Duration(Phase from, Phase to) const {
+uint64_t Connection::DurationUs(Phase from, Phase to) const {
   if (noted_phase_ < from) return 0;
-  const uint64_t end_ms = noted_phase_ >= to ? reached_ms_[static_cast<size_t>(to)]
-                                             : bench_->ring->now_ms() - started_ms_;
-  return end_ms - reached_ms_[static_cast<size_t>(from)];
+  const uint64_t end_us = noted_phase_ >= to ? reached_us_[static_cast<size_t>(to)]
+                                             : bench_->ring->now_us() - started_us_;
+  return end_us - reached_us_[static_cast<size_t>(from)];
 }
 
 // --- Deadlines.
@@ -218,14 +242,13 @@ void Connection::OnDeadline() {
 
 // --- The end.
 
-void Connection::Shutdown() {
+void Connection::Shutdown(CloseReason reason) {
   if (closing_) return;
   if (visitor_.header_due) session_.ServerAbsent();
   if (session_.phase() == Phase::kCommand) {
-    session_.Close(CloseReason::kShutdown, &bench_->outboxes);
+    session_.Close(reason, &bench_->outboxes);
   } else {
-    session_.Refuse(CloseReason::kShutdown, {1053, "08S01", "Server shutdown in progress"},
-                    &bench_->outboxes);
+    session_.Refuse(reason, {1053, "08S01", "Server shutdown in progress"}, &bench_->outboxes);
   }
   SendOutboxes(false);
   Settle();
@@ -263,9 +286,11 @@ void Connection::CloseIfQuiet() {
     const bool reset =
         reason == (side == Side::kClient ? CloseReason::kServerError : CloseReason::kClientError);
     DropPipe(side);
+    link.queue.Clear();
     if (link.fd >= 0) ring().Close(link.fd, reset);
     link.fd = -1;
   }
+  for (const Side side : kBothSides) CountWaiting(side);
   CountEnd();
   LogEnd();
   bench_->finished.push_back(this);
@@ -275,8 +300,13 @@ void Connection::CountEnd() const {
   const SessionSummary& summary = session_.summary();
   const CloseReason reason = session_.reason();
   Stats& stats = *bench_->stats;
-  if (reason == CloseReason::kLoginFailed) stats.login_failures.Add();
-  if (reason == CloseReason::kTlsFailed) stats.tls_handshake_failures.Add();
+  stats.connections_ended.At(reason).Add();
+  if (summary.logged_in) {
+    stats.session_time.Observe(DurationUs(Phase::kCommand, Phase::kClosed));
+  } else if (noted_phase_ >= Phase::kAuth || !summary.plugin.empty()) {
+    stats.logins.At(summary.plugin, OutcomeOf(reason)).Add();
+  }
+  if (reason == CloseReason::kTlsFailed) stats.tls_handshake_failures.At(summary.detail).Add();
   if (reason == CloseReason::kSecretRefused) stats.secrets_refused.Add();
   if (summary.mediated) stats.passwords_mediated.Add();
   if (summary.throwaway_login) stats.throwaway_logins.Add();

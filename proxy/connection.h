@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "proxy/admission.h"
+#include "proxy/inspect.h"
 #include "proxy/limits.h"
 #include "proxy/log/line_limit.h"
 #include "proxy/pipe_pool.h"
@@ -51,6 +52,7 @@ struct Workbench {
   PipePool pipes;
   std::span<uint8_t> receive_room;  // kReceiveBytesMax bytes.
   uint64_t turn = 0;                // Of the worker's loop.
+  size_t turn_ring_bytes = 0;       // That its Recv completions brought.
   std::vector<Connection*> drains;  // To be drained when this batch's completions are done.
   int handshake_steps = 0;          // That this turn may still do.
   std::deque<SlotTag> handshakes;   // Whose TLS handshake step waits for its turn.
@@ -88,9 +90,11 @@ class Connection {
   void OnSignature(std::span<const uint8_t> signature);
   void OnDeadline();
   // Shutdown ends the connection from our side, with an ERR_Packet where the protocol allows one.
-  void Shutdown();
+  void Shutdown(CloseReason reason = CloseReason::kShutdown);
+  SessionInfo Inspect() const;
 
   uint32_t slot() const { return slot_; }
+  uint64_t id() const { return id_; }
   const Service& service() const { return *service_; }
   const Visitor& visitor() const { return visitor_; }
   // FromTimer finds the connection whose timer expired.
@@ -113,11 +117,13 @@ class Connection {
     bool drain_wanted = false;
     bool bulk = false;
     uint64_t bytes_received = 0;
-    uint64_t turn = 0;      // In which
-    size_t turn_bytes = 0;  // these were received.
-    SendQueue queue;        // Bytes for this side.
-    Pipe pipe;              // Bytes from this side,
-    size_t piped = 0;       // this many.
+    uint64_t turn = 0;         // In which
+    size_t turn_bytes = 0;     // these were received.
+    SendQueue queue;           // Bytes for this side.
+    Pipe pipe;                 // Bytes from this side,
+    size_t piped = 0;          // this many.
+    size_t queue_counted = 0;  // What the Stats hold of the queue,
+    size_t piped_counted = 0;  // and of `piped`.
 
     bool in_flight() const {
       return recv_in_flight || send_poll_in_flight || read_poll_in_flight || connect_in_flight;
@@ -128,6 +134,7 @@ class Connection {
   enum class Stage : uint8_t { kHeader, kLogin, kCommand, kExcuse, kLinger };
 
   void ConnectToServer();
+  bool SkipDrained();
   void OnConnect(int32_t result);
   void RefuseUnreachable(int error);
 
@@ -149,7 +156,8 @@ class Connection {
   int32_t SpliceOnce(Side from);
   void PushPipe(Side from);
   void DropPipe(Side from);
-  void CountReceived(Side from, size_t count);
+  void CountReceived(Side from, size_t count, Way way);
+  void CountWaiting(Side side);
 
   void Deliver(Side from, std::span<uint8_t> bytes);
   void DeliverEnd(Side from, bool reset);
@@ -176,7 +184,8 @@ class Connection {
   void BeginClose();
   void CloseIfQuiet();
   void NotePhase();
-  uint64_t Duration(Phase from, Phase to) const;
+  uint64_t DurationUs(Phase from, Phase to) const;
+  uint64_t Duration(Phase from, Phase to) const { return DurationUs(from, to) / 1000; }
   void CountEnd() const;
   void LogEnd() const;
 
@@ -199,11 +208,12 @@ class Connection {
   std::string client_text_;
   std::vector<uint8_t> deferred_;  // Of the client's TLS handshake; or of the PROXY header.
   const uint64_t started_ms_;
+  const uint64_t started_us_;
   uint64_t active_ms_;  // When bytes last came.
   uint64_t stage_ms_;   // When the stage began.
-  std::array<uint32_t, static_cast<size_t>(Phase::kCommand) + 1> reached_ms_{};  // After the start.
+  std::array<uint64_t, static_cast<size_t>(Phase::kCommand) + 1> reached_us_{};  // After the start.
   uint32_t dialled_ms_ = 0;                                                      // Likewise.
-  Phase noted_phase_ = Phase::kGreeting;  // The furthest that reached_ms_ has.
+  Phase noted_phase_ = Phase::kGreeting;  // The furthest that reached_us_ has.
   Stage stage_ = Stage::kLogin;
   uint16_t server_index_ = 0;
   uint32_t address_failures_ = 0;  // That were counted for the client's address.

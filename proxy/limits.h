@@ -49,12 +49,11 @@ inline constexpr uint64_t kLingerMsMax = 1'000;
 // don't wait.
 inline constexpr int kDrainsPerTurnMax = 4;
 
-// Bulk. A side that brought kBulkBytesMin in one turn is no longer read by the Recv op, whose small
+// Bulk. A side that brought this much in one turn is no longer read by the Recv op, whose small
 // buffers cost a copy of 4 KiB each, but polled and read in large pieces (spliced, where nobody
-// has to see the bytes); one that brought less than kBulkBytesEnd when polled goes back. Splicing
-// pays from some 16 KiB on; the distance between the two keeps a side from going to and fro.
-inline constexpr size_t kBulkBytesMin = 64 * 1024;
-inline constexpr size_t kBulkBytesEnd = 16 * 1024;
+// has to see the bytes); one that brought less when polled goes back. From 16 KiB on a plaintext
+// reply costs less so (by a quarter at 48 KiB, bench/RESULTS.md); below it nothing is gained.
+inline constexpr size_t kBulkBytesMin = 16 * 1024;
 
 // Steps of TLS handshakes that one turn of the loop does, after the established sessions had
 // theirs: begun on what a client sent, or gone on with a signature from elsewhere. A step costs

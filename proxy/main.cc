@@ -3,8 +3,10 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <utility>
 
+#include "proxy/admin/listing.h"
 #include "proxy/config/command_line.h"
 #include "proxy/process.h"
 #include "proxy/start.h"
@@ -24,6 +26,18 @@ int CheckConfig(const CommandLine& command_line) {
   return 0;
 }
 
+int ListSessions(const CommandLine& command_line) {
+  const std::string& admin = command_line.config.admin;
+  if (admin.empty()) {
+    std::fputs(command_line.Complaint("admin", "is empty: there is nobody to ask").c_str(), stderr);
+    return kExitBadConfig;
+  }
+  const absl::Status status = PrintSessions(admin);
+  if (status.ok()) return 0;
+  std::fputs(command_line.Complaint("admin", std::string(status.message())).c_str(), stderr);
+  return kExitFailedStart;
+}
+
 }  // namespace
 }  // namespace sallyport
 
@@ -40,6 +54,8 @@ int main(int argc, char** argv) {
       return sallyport::Process(std::move(command_line), parse).Run();
     case CommandLine::Action::kCheckConfig:
       return sallyport::CheckConfig(command_line);
+    case CommandLine::Action::kSessions:
+      return sallyport::ListSessions(command_line);
     case CommandLine::Action::kExit:
       break;
   }

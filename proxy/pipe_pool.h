@@ -41,6 +41,9 @@ class PipePool {
   // Clear closes those that are idle.
   void Clear(Ring* ring);
 
+  size_t lent() const { return borrowed_; }
+  size_t idle() const { return idle_.size(); }
+
  private:
   std::vector<Pipe> idle_;
   size_t borrowed_ = 0;

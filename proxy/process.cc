@@ -126,20 +126,44 @@ bool Process::Start(StartError* error) {
   WarnAboutFiles();
   GiveSigners(config, &signers_, &services);
   GiveLimiter(&limiter_, &services);
+  GiveDrains(&drains_, &services);
   services_.assign(services.begin(), services.end());
   if (!StartWorkers(std::move(sockets), error)) return false;
-  if (!config.admin.empty()) {
-    std::vector<const Stats*> stats;
-    for (const auto& worker : workers_) stats.push_back(&worker->stats());
-    absl::StatusOr<std::unique_ptr<Admin>> admin = Admin::Start(config.admin, stats);
-    if (!admin.ok()) {
-      *error = {"admin", std::string(admin.status().message())};
-      return false;
-    }
-    admin_ = *std::move(admin);
-    LogInfo("admin on " + admin_->address());
-  }
+  if (!StartAdmin(addresses, error)) return false;
   LogListeners(addresses);
+  return true;
+}
+
+bool Process::StartAdmin(const std::vector<BoundAddress>& addresses, StartError* error) {
+  if (command_line_.config.admin.empty()) return true;
+  std::vector<Worker*> workers;
+  for (const auto& worker : workers_) workers.push_back(worker.get());
+  std::vector<std::vector<std::string>> listen(services_.size());
+  for (const BoundAddress& bound : addresses) {
+    listen[bound.listener].push_back(bound.address.ToString());
+  }
+  overseer_ = std::make_unique<Overseer>(std::move(workers), &drains_, std::move(listen));
+  overseer_->SetServices(services_);
+
+  AdminSource source;
+  source.io_engine = engine_;
+  for (const auto& worker : workers_) source.workers.push_back(&worker->stats());
+  source.list_sessions = [this](uint64_t after, uint32_t count_max) {
+    return overseer_->ListSessions(after, count_max);
+  };
+  source.close_session = [this](uint64_t id) { return overseer_->CloseSession(id); };
+  source.drain_server = [this](std::string_view server, bool drained) {
+    return overseer_->DrainServer(server, drained);
+  };
+  source.listeners = [this] { return overseer_->Listeners(); };
+  absl::StatusOr<std::unique_ptr<Admin>> admin =
+      Admin::Start(command_line_.config.admin, std::move(source));
+  if (!admin.ok()) {
+    *error = {"admin", std::string(admin.status().message())};
+    return false;
+  }
+  admin_ = *std::move(admin);
+  LogInfo("admin on " + admin_->address());
   return true;
 }
 
@@ -293,8 +317,10 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
   }
   GiveSigners(plan.config, &signers_, &services);
   GiveLimiter(&limiter_, &services);
+  GiveDrains(&drains_, &services);
   services_.assign(services.begin(), services.end());
   for (const auto& worker : workers_) worker->Replace(services_);
+  if (overseer_ != nullptr) overseer_->SetServices(services_);
   wanted.config = std::move(plan.config);
   for (size_t i = 0; i < plan.wanted_listeners.size(); ++i) {
     const std::optional<size_t> listener = plan.wanted_listeners[i];

@@ -19,6 +19,7 @@
 
 #include "proxy/admin/admin.h"
 #include "proxy/config/command_line.h"
+#include "proxy/overseer.h"
 #include "proxy/signer_pool.h"
 #include "proxy/start.h"
 #include "proxy/worker.h"
@@ -39,6 +40,7 @@ class Process {
   bool Start(StartError* error);
   bool StartLogInSandbox(StartError* error);
   bool StartWorkers(std::vector<std::vector<ListenSocket>> sockets, StartError* error);
+  bool StartAdmin(const std::vector<BoundAddress>& addresses, StartError* error);
   void LogListeners(const std::vector<BoundAddress>& addresses) const;
   void WarnAboutFiles() const;
   void WarnAboutKeyFiles() const;
@@ -59,11 +61,13 @@ class Process {
   SandboxState sandbox_;
   RingFactory make_ring_;
   std::string engine_;
+  ServerDrains drains_;            // Outlives the workers, as does:
   std::vector<OpenCount> counts_;  // The process's, then each listener's. Outlives the workers.
   std::unique_ptr<SignerPool> signers_;      // Null until a key needs them. Outlive the workers.
   std::unique_ptr<AddressLimiter> limiter_;  // Likewise, until there are limits of addresses.
   Services services_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Overseer> overseer_;  // Null without admin.
   std::unique_ptr<Admin> admin_;
 };
 

@@ -16,6 +16,7 @@ void Connection::OnRecv(Side side, const Completion& completion) {
   if (!completion.more) link.recv_in_flight = link.recv_cancelled = false;
   if (closing_) return CloseIfQuiet();
   if (completion.result > 0) {
+    bench_->turn_ring_bytes += completion.data.size();
     if (completion.more_data && !link.drain_wanted) {
       link.drain_wanted = true;
       bench_->drains.push_back(this);
@@ -23,6 +24,7 @@ void Connection::OnRecv(Side side, const Completion& completion) {
     return Take(side, completion.data);
   }
   if (completion.result == 0) return DeliverEnd(side, false);
+  if (completion.result == -ENOBUFS) bench_->stats->receive_ring_exhausted.Add();
   if (completion.result == -ENOBUFS || completion.result == -ECANCELED) return Settle();
   DeliverEnd(side, true);
 }
@@ -66,7 +68,7 @@ void Connection::OnReadPoll(Side side) {
   }
   if (link.piped == 0) DropPipe(side);
   if (last == 0 || (last < 0 && last != -EAGAIN)) return DeliverEnd(side, last < 0);
-  if (moved < kBulkBytesEnd) link.bulk = false;
+  if (moved < kBulkBytesMin) link.bulk = false;
   Settle();
 }
 
@@ -75,6 +77,7 @@ int32_t Connection::ReadBulkOnce(Side from) {
     Link& link = links_[from];
     if (!link.pipe) link.pipe = bench_->pipes.Borrow(&ring());
     if (link.pipe) return SpliceOnce(from);
+    bench_->stats->pipes_refused.Add();
   }
   const int32_t received = ring().RecvNow(links_[from].fd, bench_->receive_room);
   if (received > 0) Take(from, bench_->receive_room.first(static_cast<size_t>(received)));
@@ -86,8 +89,7 @@ int32_t Connection::SpliceOnce(Side from) {
   const int32_t moved = ring().SpliceNow(link.fd, link.pipe.write_fd, link.pipe.capacity);
   if (moved > 0) {
     const auto count = static_cast<size_t>(moved);
-    CountReceived(from, count);
-    bench_->stats->bytes_spliced.Add(count);
+    CountReceived(from, count, Way::kSpliced);
     link.piped += count;
     PushPipe(from);
   }
@@ -119,12 +121,11 @@ void Connection::DropPipe(Side from) {
   link.piped = 0;
 }
 
-void Connection::CountReceived(Side from, size_t count) {
+void Connection::CountReceived(Side from, size_t count, Way way) {
   Link& link = links_[from];
   active_ms_ = ring().now_ms();
   link.bytes_received += count;
-  (from == Side::kClient ? bench_->stats->bytes_from_clients : bench_->stats->bytes_from_servers)
-      .Add(count);
+  bench_->stats->bytes_received.At(from, way).Add(count);
   if (link.turn != bench_->turn) {
     link.turn = bench_->turn;
     link.turn_bytes = 0;
@@ -132,10 +133,24 @@ void Connection::CountReceived(Side from, size_t count) {
   link.turn_bytes += count;
 }
 
+// Brings the worker's gauges up to what waits for `to`, and in the pipe towards it. Unsigned: what
+// became less is added modulo 2^64.
+void Connection::CountWaiting(Side to) {
+  Link& link = links_[to];
+  const size_t queued = link.queue.size();
+  if (queued != link.queue_counted) {
+    bench_->stats->send_queue_bytes.Add(queued - std::exchange(link.queue_counted, queued));
+  }
+  Link& from = links_[Other(to)];
+  if (from.piped != from.piped_counted) {
+    bench_->stats->pipe_bytes.Add(from.piped - std::exchange(from.piped_counted, from.piped));
+  }
+}
+
 // --- To the session.
 
 void Connection::Take(Side from, std::span<uint8_t> bytes) {
-  CountReceived(from, bytes.size());
+  CountReceived(from, bytes.size(), session_.summary().tls_used ? Way::kTls : Way::kCopied);
   if (from == Side::kClient && visitor_.header_due) return TakeHeader(bytes);
   if (!DeferHandshake(from, bytes)) return Deliver(from, bytes);
   Settle();
@@ -293,6 +308,7 @@ bool Connection::HasUnsent(Side to) const {
 
 void Connection::AfterSend(Side to) {
   Link& link = links_[to];
+  CountWaiting(to);
   if (link.broken || !link.connected) return;
   if (HasUnsent(to)) {
     if (link.send_poll_in_flight) return;

@@ -25,6 +25,9 @@ struct ServerAddress {
   Address address;
   std::string text;  // As errors and logs name it: "127.0.0.1:3306", "unix:/run/mysqld.sock".
   SocketTuning tuning{};
+  const std::atomic<bool>* drain = nullptr;  // An operator's switch (ServerDrains); null: none.
+
+  bool drained() const { return drain != nullptr && drain->load(std::memory_order_relaxed); }
 };
 
 // OpenCount counts connections for all workers: a limit can't be kept by one of them. It outlives
@@ -38,6 +41,7 @@ class alignas(64) OpenCount {
     return false;
   }
   void Subtract() { count_.fetch_sub(1, std::memory_order_relaxed); }
+  uint32_t value() const { return count_.load(std::memory_order_relaxed); }
 
  private:
   std::atomic<uint32_t> count_{0};

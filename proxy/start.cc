@@ -211,6 +211,12 @@ bool MakeServices(const Config& config, std::span<OpenCount> counts, const Servi
   return true;
 }
 
+void GiveDrains(ServerDrains* drains, NewServices* services) {
+  for (const std::shared_ptr<Service>& service : *services) {
+    for (ServerAddress& server : service->servers) server.drain = drains->Of(server.text);
+  }
+}
+
 void GiveSigners(const Config& config, std::unique_ptr<SignerPool>* pool, NewServices* services) {
   for (const std::shared_ptr<Service>& service : *services) {
     if (service->tls == nullptr || !service->tls->defers_signatures()) continue;

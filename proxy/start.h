@@ -13,6 +13,7 @@
 #include "proxy/config/command_line.h"
 #include "proxy/config/config.h"
 #include "proxy/ring/ring.h"
+#include "proxy/server_drains.h"
 #include "proxy/service.h"
 #include "proxy/signer_pool.h"
 #include "proxy/worker.h"
@@ -42,6 +43,9 @@ using NewServices = std::vector<std::shared_ptr<Service>>;
 // for the process's own limit; both are empty at the start. The new ones have no signers yet.
 bool MakeServices(const Config& config, std::span<OpenCount> counts, const Services& before,
                   const std::vector<bool>& keep, NewServices* out, StartError* error);
+
+// GiveDrains ties the snapshots' servers to an operator's switches, which outlive them.
+void GiveDrains(ServerDrains* drains, NewServices* services);
 
 // GiveSigners lets `*pool` sign for the snapshots whose certificates defer that, and starts it
 // where it is needed for the first time. `*pool` outlives the snapshots' connections. REQUIRES: the

@@ -115,11 +115,14 @@ void Worker::End() {
 
 // Established connections first: what is in the batch, then bulk, then time, then TLS handshakes.
 void Worker::Turn() {
+  NoteTurn();
   ++bench_.turn;
   bench_.handshake_steps = kHandshakeStepsPerTurnMax;
   const bool idle = bench_.handshakes.empty() && bench_.signatures.empty();
   const uint64_t deadline_ms = idle ? timers_->NextDeadline() : 0;
-  for (const Completion& completion : ring_->Wait(deadline_ms)) Dispatch(completion);
+  const std::span<const Completion> batch = ring_->Wait(deadline_ms);
+  busy_ = !batch.empty() || !idle;
+  for (const Completion& completion : batch) Dispatch(completion);
   for (Connection* connection : std::exchange(bench_.drains, {})) connection->Drain();
   while (Timer* timer = timers_->Expired(ring_->now_ms())) {
     if (timer == &accept_pause_) {
@@ -134,6 +137,18 @@ void Worker::Turn() {
   }
   StepHandshakes();
   FreeFinished();
+}
+
+// Counts what the last turn took, before the next one waits. A turn that found nothing to do kept
+// nobody waiting.
+void Worker::NoteTurn() {
+  if (!std::exchange(busy_, false)) return;
+  stats_.loop_lag.Observe(ring_->clock_us() - ring_->now_us());
+  const size_t received = std::exchange(bench_.turn_ring_bytes, 0);
+  if (received > 0) stats_.receive_ring_bytes.Observe(received);
+  stats_.tls_handshakes_waiting.Set(bench_.handshakes.size() + bench_.signatures.size());
+  stats_.pipes_lent.Set(bench_.pipes.lent());
+  stats_.pipes_idle.Set(bench_.pipes.idle());
 }
 
 // Handshakes that have their signature go first: they are the oldest, and new ones can't starve,
@@ -207,11 +222,11 @@ void Worker::OnAccept(const Completion& completion) {
 void Worker::Adopt(int fd, const std::shared_ptr<const Service>& service) {
   stats_.connections_accepted.Add();
   if (!service->open_in_process->TryAdd(service->max_connections_in_process)) {
-    return RefuseTooMany(fd, *service);
+    return RefuseTooMany(fd, *service, Refusal::kMaxConnections);
   }
   if (!service->open->TryAdd(service->max_connections)) {
     service->open_in_process->Subtract();
-    return RefuseTooMany(fd, *service);
+    return RefuseTooMany(fd, *service, Refusal::kListenerMaxConnections);
   }
   Visitor visitor;
   if (service->meets_visitors()) {
@@ -222,12 +237,13 @@ void Worker::Adopt(int fd, const std::shared_ptr<const Service>& service) {
       service->open_in_process->Subtract();
       std::string message;
       const packet::Error error = RefusalError(answer, visitor.address, &message);
-      return Refuse(fd, *service, error, ToText(answer));
+      return Refuse(fd, *service, error, RefusalOf(answer));
     }
   }
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<uint32_t>(slots_.size()));
     slots_.emplace_back();
+    stats_.connection_slots.Set(slots_.size());
   }
   const uint32_t index = free_slots_.back();
   free_slots_.pop_back();
@@ -240,23 +256,21 @@ void Worker::Adopt(int fd, const std::shared_ptr<const Service>& service) {
   slot.connection->Start();
 }
 
-void Worker::RefuseTooMany(int fd, const Service& service) {
-  stats_.refused_max_connections.Add();
-  Refuse(fd, service, {1040, "08004", "Too many connections"}, "max_connections");
+void Worker::RefuseTooMany(int fd, const Service& service, Refusal refusal) {
+  Refuse(fd, service, {1040, "08004", "Too many connections"}, refusal);
 }
 
 // Costs a send and a close: no session, no server; and a line, of which there are only so many.
-void Worker::Refuse(int fd, const Service& service, const packet::Error& error,
-                    std::string_view reason) {
+void Worker::Refuse(int fd, const Service& service, const packet::Error& error, Refusal refusal) {
   std::array<uint8_t, packet::kErrorPacketSizeMax> packet;
   const size_t size = packet::WriteErrorPacket(error, false, 0, packet);
   const iovec part = {packet.data(), size};
   (void)ring_->SendNow(fd, {&part, 1});
-  stats_.connections_refused.Add();
+  stats_.connections_refused.At(refusal).Add();
   if (bench_.failed_lines.Allow(ring_->now_ms())) {
     Line line("connection refused");
     if (!service.name.empty()) line.Add("listener", service.name);
-    line.Add("client", ring_->PeerAddress(fd).ToString()).Add("why", reason);
+    line.Add("client", ring_->PeerAddress(fd).ToString()).Add("why", ToText(refusal));
     LogInfo(line);
   }
   ring_->ShutdownSend(fd);
@@ -295,6 +309,7 @@ void Worker::OnWake() {
   }
   pings_answered_.store(pings_.load());
   TakeServices();
+  DoErrands();
   ObeyOrder();
   ring_->Poll(inbox_->wake_fd(), POLLIN, kWakeTag);
 }

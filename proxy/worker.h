@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -12,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "proxy/connection.h"
+#include "proxy/inspect.h"
 #include "proxy/ring/ring.h"
 #include "proxy/service.h"
 #include "proxy/stats.h"
@@ -60,6 +63,15 @@ class Worker {
   // Ping asks for a sign of life; answered says whether the last one was given.
   void Ping();
   bool answered() const { return pings_answered_.load() == pings_.load(); }
+  // List and CloseSession are errands that the worker does between two events. The result comes in
+  // its time, or never (the worker has ended, or hangs): wait with a limit. Not valid: too many
+  // wait already. CloseSession: false where no connection has that id.
+  std::future<SessionPage> List(const SessionQuery& query);
+  std::future<bool> CloseSession(uint64_t id);
+
+  // Their work, for a thread that drives the loop itself.
+  SessionPage ListNow(const SessionQuery& query) const;
+  bool CloseNow(uint64_t id);
 
   const Stats& stats() const { return stats_; }
 
@@ -72,17 +84,21 @@ class Worker {
 
   void Request(Order order);
   void End();
+  void NoteTurn();
   void StepHandshakes();
   void Dispatch(const Completion& completion);
   void OnAccept(const Completion& completion);
   void ArmAccept(uint32_t index);
   void ArmAccepts();
   void Adopt(int fd, const std::shared_ptr<const Service>& service);
-  void Refuse(int fd, const Service& service, const packet::Error& error, std::string_view reason);
-  void RefuseTooMany(int fd, const Service& service);
+  void Refuse(int fd, const Service& service, const packet::Error& error, Refusal refusal);
+  void RefuseTooMany(int fd, const Service& service, Refusal refusal);
   void FreeFinished();
   Connection* Find(SlotTag tag);
   void TellLeftOut();
+  template <typename Result>
+  std::future<Result> Post(std::function<Result()> errand);
+  void DoErrands();
   void OnWake();
   void ObeyOrder();
   void TakeServices();
@@ -97,7 +113,8 @@ class Worker {
   std::atomic<uint32_t> pings_{0};
   std::atomic<uint32_t> pings_answered_{0};
   std::mutex posted_mutex_;
-  Services posted_;  // Guarded by posted_mutex_; empty: nothing new.
+  Services posted_;                             // Guarded by posted_mutex_; empty: nothing new.
+  std::vector<std::function<void()>> errands_;  // Likewise.
   std::atomic<bool> ended_{false};
   Order obeyed_ = Order::kServe;
 
@@ -111,6 +128,7 @@ class Worker {
   std::vector<uint32_t> free_slots_;
   uint64_t accepted_ = 0;
   uint32_t open_ = 0;
+  bool busy_ = false;  // The turn had something to do.
   Stats stats_;
 };
 

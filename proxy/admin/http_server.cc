@@ -62,7 +62,9 @@ MHD_Result Send(MHD_Connection* connection, const HttpReply& reply) {
   MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
   // One request each: the time limit is the connection's, and scrapes are far apart.
   MHD_add_response_header(response, "Connection", "close");
-  if (!reply.allow.empty()) MHD_add_response_header(response, "Allow", reply.allow.c_str());
+  for (const auto& [name, value] : reply.headers) {
+    MHD_add_response_header(response, name.c_str(), value.c_str());
+  }
   const MHD_Result result =
       MHD_queue_response(connection, static_cast<unsigned>(reply.status), response);
   MHD_destroy_response(response);
@@ -75,7 +77,8 @@ struct HttpServer::Callbacks {
   static MHD_Result Answer(void* self, MHD_Connection* connection, const char* url,
                            const char* method, const char* /*version*/, const char* /*upload*/,
                            size_t* /*upload_size*/, void** /*request*/) {
-    return Send(connection, static_cast<HttpServer*>(self)->handler_(method, url));
+    const HttpRequest request = {.method = method, .path = url, .connection = connection};
+    return Send(connection, static_cast<HttpServer*>(self)->handler_(request));
   }
 
   static void Notify(void* self, MHD_Connection* connection, void** /*context*/,
@@ -93,6 +96,25 @@ struct HttpServer::Callbacks {
     server.connections_.emplace(connection, Connection{info->connect_fd, deadline});
   }
 };
+
+namespace {
+
+std::optional<std::string_view> Lookup(MHD_Connection* connection, MHD_ValueKind kind,
+                                       const char* name) {
+  const char* value = MHD_lookup_connection_value(connection, kind, name);
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::optional<std::string_view> HttpRequest::Header(const char* name) const {
+  return Lookup(connection, MHD_HEADER_KIND, name);
+}
+
+std::optional<std::string_view> HttpRequest::Argument(const char* name) const {
+  return Lookup(connection, MHD_GET_ARGUMENT_KIND, name);
+}
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::vector<Address>& addresses,
                                                               HttpHandler handler,

@@ -6,9 +6,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "proxy/ring/address.h"
@@ -22,11 +25,23 @@ struct HttpReply {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
-  std::string allow = {};  // For a 405.
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
-// HttpHandler runs on the server's thread. `path` is what stands before '?'.
-using HttpHandler = std::function<HttpReply(std::string_view method, std::string_view path)>;
+// What was asked for; a body, if there is one, is not read. Views live as long as the call.
+struct HttpRequest {
+  std::string_view method;
+  std::string_view path;  // What stands before '?'.
+  MHD_Connection* connection = nullptr;
+
+  // The first header of that name, in whatever case; the first argument behind '?', decoded. None:
+  // there is no such.
+  std::optional<std::string_view> Header(const char* name) const;
+  std::optional<std::string_view> Argument(const char* name) const;
+};
+
+// HttpHandler runs on the server's thread.
+using HttpHandler = std::function<HttpReply(const HttpRequest& request)>;
 
 // The limits, and why:
 struct HttpLimits {

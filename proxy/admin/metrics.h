@@ -14,9 +14,9 @@ namespace sallyport {
 // Sums the workers' Stats when asked; nothing is counted twice and nothing is kept here.
 class Metrics : public prometheus::Collectable {
  public:
-  // `workers` must outlive it. start_time: Unix seconds.
-  Metrics(std::vector<const Stats*> workers, double start_time)
-      : workers_(std::move(workers)), start_time_(start_time) {}
+  // `workers` must outlive it. start_time: Unix seconds. io_engine: the rings' name.
+  Metrics(std::vector<const Stats*> workers, double start_time, std::string io_engine = {})
+      : workers_(std::move(workers)), start_time_(start_time), io_engine_(std::move(io_engine)) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
@@ -26,6 +26,7 @@ class Metrics : public prometheus::Collectable {
  private:
   const std::vector<const Stats*> workers_;
   const double start_time_;
+  const std::string io_engine_;
 };
 
 }  // namespace sallyport

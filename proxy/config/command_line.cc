@@ -162,6 +162,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv, const FileReader
   }
 
   result.action = CommandLine::Action::kRun;
+  if (flags->sessions) result.action = CommandLine::Action::kSessions;
   if (flags->check_config) {
     result.action = CommandLine::Action::kCheckConfig;
     result.text = ConfigToml(result.config);

@@ -31,6 +31,7 @@ struct CommandLine {
   enum class Action {
     kRun,          // Start with `config`.
     kCheckConfig,  // Check what `config` points to (certificate files), then print `text`, exit 0.
+    kSessions,     // Print the sessions of the proxy whose admin address `config` has.
     kExit,         // Print `text` to stdout and `error` to stderr, exit with `exit_code`.
   };
 

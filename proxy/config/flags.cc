@@ -100,6 +100,8 @@ absl::Status Reader::SetCommand(const Option& option, std::optional<std::string_
     flags_.help = true;
   } else if (option.name == "version") {
     flags_.version = true;
+  } else if (option.name == "sessions") {
+    flags_.sessions = true;
   } else {
     assert(option.name == "check_config");
     flags_.check_config = true;

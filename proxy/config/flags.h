@@ -15,6 +15,7 @@ struct Flags {
   bool help = false;  // With either of these, what stood behind it was not looked at.
   bool version = false;
   bool check_config = false;
+  bool sessions = false;
   std::optional<std::string> config_file;
   std::vector<Assignment> assignments;
 };

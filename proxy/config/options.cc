@@ -69,7 +69,9 @@ constexpr Option kOptions[] = {
      "Threads that make the RSA signatures of TLS handshakes, while workers serve sessions; 0 is "
      "half the CPUs, -1 is none: the workers sign. Other kinds of keys need none.",
      kCount, &Config::signers, -1, 1024},
-    {"admin", "ADDRESS", "HTTP for operators: /healthz and /metrics. Empty turns it off.",
+    {"admin", "ADDRESS",
+     "HTTP for operators: a status page, /metrics, /healthz, /sessions.json. Who reaches it may "
+     "close sessions. Empty turns it off.",
      kAdminAddress, &Config::admin},
     {"allow_cleartext_password", "",
      "Let plugins that send a password as it is (LDAP, PAM) use a server link that is not "
@@ -141,6 +143,11 @@ constexpr Option kOptions[] = {
     {"check_config",
      "",
      "Check everything, print the configuration in effect as TOML, and exit.",
+     kCommand,
+     {}},
+    {"sessions",
+     "",
+     "Print the open sessions of the proxy that runs with this admin address, and exit.",
      kCommand,
      {}},
     {"version", "", "Print the version and exit.", kCommand, {}},

@@ -147,6 +147,9 @@ class Ring {
   virtual std::span<const Completion> Wait(uint64_t deadline_ms) = 0;
   // now_ms is CLOCK_MONOTONIC in milliseconds as read at the end of the last Wait (or Start).
   virtual uint64_t now_ms() const = 0;
+  // now_us is the same moment in microseconds; clock_us reads that clock anew (some 20 ns).
+  virtual uint64_t now_us() const { return now_ms() * 1000; }
+  virtual uint64_t clock_us() const { return now_us(); }
 };
 
 // Limits of a ring.

@@ -164,7 +164,12 @@ std::span<const Completion> SocketRing::Look() {
 }
 
 void SocketRing::ReadClock() {
-  now_ms_ = static_cast<uint64_t>(ClockNanoseconds() / kNanosecondsPerMillisecond);
+  now_us_ = clock_us();
+  now_ms_ = now_us_ / 1000;
+}
+
+uint64_t SocketRing::clock_us() const {
+  return static_cast<uint64_t>(ClockNanoseconds() / kNanosecondsPerMicrosecond);
 }
 
 int64_t SocketRing::NanosecondsUntil(uint64_t deadline_ms) {

@@ -28,11 +28,13 @@ class SocketRing : public Ring {
   void Close(int fd, bool reset) override;
   std::span<const Completion> Wait(uint64_t deadline_ms) final;
   uint64_t now_ms() const override { return now_ms_; }
+  uint64_t now_us() const override { return now_us_; }
+  uint64_t clock_us() const override;
 
  protected:
   // WaitOnce is Wait without looking first. A deadline of 0 polls.
   virtual std::span<const Completion> WaitOnce(uint64_t deadline_ms) = 0;
-  // ReadClock sets now_ms.
+  // ReadClock sets now_ms and now_us.
   void ReadClock();
   // NanosecondsUntil is how far off `deadline_ms` is on a clock read now: 0 when it has passed,
   // kForever at most.
@@ -46,6 +48,7 @@ class SocketRing : public Ring {
 
   Spin spin_;
   uint64_t now_ms_ = 0;
+  uint64_t now_us_ = 0;
 };
 
 // RingCheck stops the process when an assumption of ours is wrong (a verb's REQUIRES, an answer

@@ -31,6 +31,7 @@ namespace sallyport {
   X(kClientError, "client_error")                                     \
   X(kServerError, "server_error")                                     \
   X(kIdleTimeout, "idle_timeout")                                     \
+  X(kClosedByOperator, "closed_by_operator")                          \
   X(kShutdown, "shutdown")
 
 enum class CloseReason : uint8_t {

@@ -25,9 +25,13 @@ std::unique_ptr<HttpServer> StartEcho(const HttpLimits& limits = {},
                                       const std::string& address = "127.0.0.1:0") {
   auto server = HttpServer::Start(
       *ResolveAddress(address),
-      [](std::string_view method, std::string_view path) {
-        if (path == "/large") return HttpReply{.body = std::string(20'000'000, 'x')};
-        return HttpReply{.body = std::string(method) + " " + std::string(path)};
+      [](const HttpRequest& request) {
+        if (request.path == "/large") return HttpReply{.body = std::string(20'000'000, 'x')};
+        std::string body = std::string(request.method) + " " + std::string(request.path);
+        for (const auto& told : {request.Argument("a"), request.Header("X-Told")}) {
+          if (told.has_value()) body += " " + std::string(*told);
+        }
+        return HttpReply{.body = body, .headers = {{"X-Answer", "42"}}};
       },
       limits);
   EXPECT_TRUE(server.ok()) << server.status();
@@ -52,6 +56,15 @@ TEST(HttpServer, AnswersAndCloses) {
   EXPECT_THAT(reply, HasSubstr("\r\nConnection: close\r\n"));
 }
 
+TEST(HttpServer, HandsOnArgumentsAndHeaders) {
+  const auto server = StartEcho();
+  HttpClient client(server->address());
+  client.Send("POST /x?b=1&a=%3Ctwo+words%3E HTTP/1.1\r\nHost: a\r\nx-told: this\r\n\r\n");
+  const std::string reply = client.ReadAll();
+  EXPECT_EQ(BodyOf(reply), "POST /x <two words> this");
+  EXPECT_THAT(reply, HasSubstr("\r\nX-Answer: 42\r\n"));
+}
+
 TEST(HttpServer, SendsNoBodyForHead) {
   const auto server = StartEcho();
   const std::string reply = Ask(server->address(), "HEAD", "/");
@@ -73,7 +86,7 @@ TEST(HttpServer, ReadsARequestByteByByte) {
 TEST(HttpServer, ServesBothFamilies) {
   EXPECT_EQ(BodyOf(Ask(StartEcho({}, "127.0.0.1:0")->address(), "GET", "/")), "GET /");
   const absl::StatusOr<std::unique_ptr<HttpServer>> v6 = HttpServer::Start(
-      *ResolveAddress("[::1]:0"), [](auto, auto) { return HttpReply{.body = "v6"}; });
+      *ResolveAddress("[::1]:0"), [](const auto&) { return HttpReply{.body = "v6"}; });
   if (!v6.ok()) GTEST_SKIP() << "no IPv6 here: " << v6.status();
   EXPECT_EQ(BodyOf(Ask((*v6)->address(), "GET", "/")), "v6");
   EXPECT_THAT((*v6)->address().ToString(), HasSubstr("[::1]:"));
@@ -83,11 +96,11 @@ TEST(HttpServer, SaysWhyItDoesNotStart) {
   const auto first = StartEcho();
   const int fds = CountFds();
   const absl::Status status =
-      HttpServer::Start({first->address()}, [](auto, auto) { return HttpReply{}; }).status();
+      HttpServer::Start({first->address()}, [](const auto&) { return HttpReply{}; }).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(status.message(), first->address().ToString() + ": Address already in use");
   // An address of the documentation's network (RFC 5737): no machine has it.
-  const absl::Status foreign = HttpServer::Start(*ResolveAddress("192.0.2.1:0"), [](auto, auto) {
+  const absl::Status foreign = HttpServer::Start(*ResolveAddress("192.0.2.1:0"), [](const auto&) {
                                  return HttpReply{};
                                }).status();
   EXPECT_EQ(foreign.code(), absl::StatusCode::kUnavailable);
@@ -99,7 +112,7 @@ TEST(HttpServer, GoesOnToTheNextAddressWhereThisMachineLacksOne) {
   std::vector<Address> addresses = *ResolveAddress("192.0.2.1:0");
   addresses.push_back(ResolveAddress("127.0.0.1:0")->front());
   const auto server =
-      HttpServer::Start(addresses, [](auto, auto) { return HttpReply{.body = "here"}; });
+      HttpServer::Start(addresses, [](const auto&) { return HttpReply{.body = "here"}; });
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_EQ(BodyOf(Ask((*server)->address(), "GET", "/")), "here");
 }

@@ -234,6 +234,14 @@ TEST(CommandLine, CheckConfigPrintsWhatItReadsBack) {
   EXPECT_THAT(again.config.listeners[0].server, ElementsAre("c:1", "d:1"));
 }
 
+TEST(CommandLine, SessionsAreAskedOfTheAdminThatIsConfigured) {
+  const CommandLine result =
+      Parse({"--sessions", "--config", "f"}, {{"f", "admin = '127.0.0.1:7000'"}});
+  EXPECT_EQ(result.error, "");
+  EXPECT_EQ(result.action, Action::kSessions);
+  EXPECT_EQ(result.config.admin, "127.0.0.1:7000");
+}
+
 TEST(CommandLine, HelpNamesEveryOptionWithItsDefault) {
   const CommandLine result = Parse({"--help"});
   EXPECT_EQ(result.action, Action::kExit);

@@ -43,6 +43,7 @@ const FlagCase kFlagCases[] = {
     {{"--config=a", "--config=b"}, "--config: given twice"},
     {{"--help=yes"}, "--help: takes no value"},
     {{"--check_config=1"}, "--check_config: takes no value"},
+    {{"--sessions=1"}, "--sessions: takes no value"},
     {{"--no-core_dumps=1"}, "--no_core_dumps: takes no value"},
     {{"--core_dumps", "false"},
      "\"false\": arguments that are no flags come as four: LISTEN_PORT SERVER_PORT CERTIFICATE "

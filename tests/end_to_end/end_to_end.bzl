@@ -21,6 +21,7 @@ def end_to_end_tests(name, size, args = []):
                 engine,
             ] + args,
             data = native.glob(["*.py", "clients/**"]) + [
+                "//contrib",
                 "//proxy:server",
                 "//tools:mysql_root",
             ],

@@ -120,5 +120,16 @@ TEST(PluginKind, IsUnknownForAnyOtherName) {
   }
 }
 
+TEST(Plugins, HaveANumberEach) {
+  for (size_t i = 0; i < kPluginsKnown; ++i) {
+    EXPECT_FALSE(PluginName(i).empty());
+    EXPECT_EQ(PluginIndex(PluginName(i)), i);
+    EXPECT_NE(PluginKindOf(PluginName(i)), PluginKind::kUnknown) << PluginName(i);
+  }
+  EXPECT_EQ(PluginName(PluginIndex("")), "mysql_native_password");
+  EXPECT_EQ(PluginIndex("Dialog"), kPluginsKnown);
+  EXPECT_EQ(PluginName(kPluginsKnown), "");
+}
+
 }  // namespace
 }  // namespace sallyport::packet

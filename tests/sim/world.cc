@@ -32,6 +32,13 @@ Address ServerAddressOf(bool unix_server) {
   return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
 }
 
+template <typename LabelSet>
+uint64_t SumOf(const Counters<LabelSet>& counters) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < LabelSet::kCount; ++i) sum += counters[i].value();
+  return sum;
+}
+
 }  // namespace
 
 // Ed25519: a signature of which every time has the same size, so that a world is the same again.
@@ -247,6 +254,7 @@ void World::Round() {
     if (!running.worker->quiet()) running.worker->Turn();
   }
   MaybeReload();
+  MaybeInspect();
   MaybeOrder();
 }
 
@@ -258,6 +266,19 @@ void World::MaybeReload() {
     running.worker->Replace(services_);
     running.worker->Ping();
   }
+}
+
+// An operator looks, which disturbs nobody, and where workers may be stopped he closes a session.
+void World::MaybeInspect() {
+  if (!dice.OneIn(200)) return;
+  const Running& running = workers_[dice.Below(workers_.size())];
+  if (running.worker->quiet()) return;
+  const std::vector<SessionInfo> sessions = running.worker->ListNow({}).sessions;
+  Require(sessions.size() == running.worker->stats().connections_open.value(),
+          "a session is not on the list");
+  if (!options.stops || sessions.empty()) return;
+  stopped = true;
+  (void)running.worker->CloseSession(sessions[dice.Below(sessions.size())].id);
 }
 
 // The end: when everybody has gone, or, in some worlds, in the middle of things.
@@ -310,10 +331,17 @@ void World::Describe() const {
 
 void World::CheckEnd() {
   for (const auto& client : clients_) client->CheckEnd();
+  uint64_t accepted = 0, ended = 0;
   for (const Running& running : workers_) {
     Require(running.ring->ops_in_flight() <= 1, "an op is in flight at the end");  // The wake-up.
-    Require(running.worker->stats().connections_open.value() == 0, "connections_open is not 0");
+    const Stats& stats = running.worker->stats();
+    Require(stats.connections_open.value() == 0, "connections_open is not 0");
+    Require(stats.send_queue_bytes.value() + stats.pipe_bytes.value() == 0,
+            "bytes are counted as waiting at the end");
+    ended += SumOf(stats.connections_ended);
+    accepted += stats.connections_accepted.value() - SumOf(stats.connections_refused);
   }
+  Require(accepted == ended, "a connection ended without a reason, or twice");
   for (OpenCount& count : counts_) Require(count.TryAdd(1), "an OpenCount is not 0");
   const IpAddress everybody = IpAddress::FromV4(std::array<uint8_t, 4>{});
   for (uint32_t listener = 1; listener < counts_.size(); ++listener) {

@@ -54,6 +54,7 @@ class World final : public Host {
   void Round();
   void MaybeConnect();
   void MaybeReload();
+  void MaybeInspect();
   void MaybeOrder();
   void JumpClock();
   void CheckEnd();
