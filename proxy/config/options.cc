@@ -51,6 +51,12 @@ constexpr Option kOptions[] = {
      &ListenerConfig::listen},
     {"server", "ADDRESS,...", "The MySQL or MariaDB servers: HOST:PORT, [V6]:PORT or unix:/PATH.",
      kServerAddresses, &ListenerConfig::server},
+    {"sni_server", "NAME=ADDRESS,...",
+     "Servers for clients that ask for NAME by SNI, exact or *.example.com; a name given more than "
+     "once has several, and all others get server. The proxy then greets clients itself: a round "
+     "trip more at each log-in, the first server's version for all, and KILL with the thread id of "
+     "the greeting (Ctrl-C, a driver's cancel) does nothing.",
+     kSniServers, &ListenerConfig::sni_server},
     {"balance", "POLICY",
      "Which server a new connection gets. first-available: the first that is up, so the others "
      "stand by. round-robin: each in turn. least-connections: the one with the fewest open here. "
@@ -320,6 +326,15 @@ absl::Status AddNetworks(const Option& option, std::string_view text, const Opti
   });
 }
 
+absl::Status AddSniServers(const Option& option, std::string_view text, const OptionTarget& to) {
+  if (Trimmed(text).empty()) return absl::OkStatus();  // None.
+  return ForEachItem(text, "a server", [&](std::string_view item) -> absl::Status {
+    if (const auto server = ParseSniServer(item); !server.ok()) return server.status();
+    ForEachList(option, to, [&](auto* list) { list->emplace_back(item); });
+    return absl::OkStatus();
+  });
+}
+
 absl::Status AddAddresses(const Option& option, std::string_view text, const AddressRules& rules,
                           const OptionTarget& to) {
   return ForEachItem(text, "an address", [&](std::string_view item) -> absl::Status {
@@ -408,7 +423,7 @@ bool Option::is_listener_key() const {
 
 bool Option::is_list() const {
   return kind == kListenAddresses || kind == kServerAddresses || kind == kPaths ||
-         kind == kNetworks;
+         kind == kNetworks || kind == kSniServers;
 }
 
 // What belongs to the process was set up once; what belongs to a listener is in a snapshot that
@@ -467,6 +482,8 @@ absl::Status SetOption(const Option& option, std::string_view text, const Option
       return AddAddresses(option, text, kServerRules, to);
     case kNetworks:
       return AddNetworks(option, text, to);
+    case kSniServers:
+      return AddSniServers(option, text, to);
     case kAdminAddress:
       return SetText(option, text,
                      text.empty() ? absl::OkStatus() : ParseAddress(text, kListenRules).status(),

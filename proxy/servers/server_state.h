@@ -1,5 +1,6 @@
 // ServerState: what all workers know of one server, whether it is up and how much it has to do.
-// Any thread, no lock; each call is a few atomic operations on a cache line of its own.
+// Any thread, no lock (but for what it greets with); each call is a few atomic operations on a
+// cache line of its own.
 //
 // Two things keep a server out of use:
 //
@@ -17,9 +18,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "proxy/session/greeting_traits.h"
 
 namespace sallyport {
 
@@ -65,6 +70,12 @@ class alignas(64) ServerState {
   // Unchecked: there are no more checks, so what the last one said is forgotten. True: it is back.
   bool Unchecked();
 
+  // --- How it greets. Learn takes what it last said; traits gives it, null before. greeted: it
+  // said something, though maybe nothing that WriteGreeting could say in its place.
+  void Learn(const GreetingTraits& traits);
+  std::shared_ptr<const GreetingTraits> traits() const;
+  bool greeted() const { return greeted_.load(std::memory_order_relaxed); }
+
   // --- Counters.
   void CountConnect(ConnectOutcome outcome) {
     connects_[static_cast<size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
@@ -95,6 +106,9 @@ class alignas(64) ServerState {
   std::array<std::atomic<uint64_t>, kConnectOutcomes.size()> connects_{};
   std::array<std::atomic<uint64_t>, kConnectTimeBuckets.size() + 1> connect_times_{};
   std::atomic<uint64_t> connect_ms_sum_{0};
+  std::atomic<bool> greeted_{false};
+  mutable std::mutex traits_mutex_;  // Of the next. Only where SNI chooses servers.
+  std::shared_ptr<const GreetingTraits> traits_;
   const std::string text_;
 };
 

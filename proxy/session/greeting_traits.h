@@ -21,8 +21,11 @@ struct GreetingTraits {
   bool operator==(const GreetingTraits&) const = default;
 
   static GreetingTraits Of(const packet::Greeting& greeting) {
-    return {std::string(greeting.server_version), std::string(greeting.auth_plugin_name),
-            greeting.capability_flags, greeting.extended_flags, greeting.status_flags,
+    return {std::string(greeting.server_version),
+            std::string(greeting.auth_plugin_name),
+            greeting.capability_flags,
+            greeting.extended_flags,
+            greeting.status_flags,
             greeting.character_set};
   }
   // ToGreeting leaves thread_id and nonce to the caller. Its views live as long as this.

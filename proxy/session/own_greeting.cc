@@ -75,8 +75,8 @@ void Session::KeepLogin(MutableBytes packet, const packet::HandshakeResponse& re
 // What was offered and set is agreed upon, as far as the client knows.
 void Session::OnLateGreeting(const packet::Greeting& greeting, Outboxes* out) {
   const uint32_t lacks = client_flags_ & login_->offered_flags & ~greeting.capability_flags;
-  const uint32_t lacks_extended = login_->client_extended_flags & login_->offered_extended_flags &
-                                  ~greeting.extended_flags;
+  const uint32_t lacks_extended =
+      login_->client_extended_flags & login_->offered_extended_flags & ~greeting.extended_flags;
   phase_ = Phase::kAuth;
   if ((lacks & ~kOfNoConsequence) != 0 || lacks_extended != 0) {
     const std::string message = absl::StrCat(

@@ -78,10 +78,10 @@ enum class Phase : uint8_t {
 struct SessionOptions {
   const tls::Context* tls = nullptr;  // Null: TLS is disabled.
   bool tls_required = false;
-  bool greets = false;           // The session greets the client itself.
-  bool keeps_greetings = false;  // server_traits() are wanted.
+  bool greets = false;                               // The session greets the client itself.
+  bool keeps_greetings = false;                      // server_traits() are wanted.
   tls::UserRule client_user = tls::UserRule::kNone;  // What a client must be to log in as somebody.
-  AuthPolicy auth;  // client_secure and server_secure are the session's to set.
+  AuthPolicy auth{};  // client_secure and server_secure are the session's to set.
 };
 
 // What a session was, for the log line at its end.
