@@ -83,6 +83,19 @@ void ClearCompression(MutableBytes payload) {
   payload[3] = static_cast<uint8_t>(payload[3] & ~(CLIENT_ZSTD_COMPRESSION_ALGORITHM >> 24));
 }
 
+void ClearFlags(MutableBytes payload, uint32_t capability_flags, uint32_t extended_flags) {
+  constexpr size_t kExtendedFlagsAt = kFixedSize - 4;
+  SALLYPORT_CHECK(payload.size() > kFixedSize);
+  const auto clear = [payload](size_t at, uint32_t flags) {
+    for (size_t i = 0; i < 4; ++i) {
+      payload[at + i] = static_cast<uint8_t>(payload[at + i] & ~(flags >> (8 * i)));
+    }
+  };
+  const bool has_extended = (payload[0] & CLIENT_LONG_PASSWORD) == 0;
+  clear(0, capability_flags);
+  if (has_extended) clear(kExtendedFlagsAt, extended_flags);
+}
+
 size_t ReplaceAuthResponse(Bytes payload, const HandshakeResponse& response, Bytes auth_response,
                            MutableBytes out) {
   return SpliceAuthResponse(payload, response.auth_response_field_begin,

@@ -60,6 +60,10 @@ void ClearCompression(MutableBytes payload);
 size_t ReplaceAuthResponse(Bytes payload, const HandshakeResponse& response, Bytes auth_response,
                            MutableBytes out);
 
+// ClearFlags clears capability_flags and, where the client has them, extended ones likewise.
+// REQUIRES: ParseHandshakeResponse(payload) returned kOk.
+void ClearFlags(MutableBytes payload, uint32_t capability_flags, uint32_t extended_flags);
+
 // WriteAskingLogin writes to `out` the payload `payload`, parsed as `response`, under kAskingPlugin
 // and with an empty auth_response, and returns the bytes written; 0 when `out` is too small
 // (payload.size() + kAskingPluginRoom always fit). REQUIRES: CLIENT_PLUGIN_AUTH is set; no overlap.

@@ -42,10 +42,13 @@ bool CommonTraits(std::span<const ServerAddress> servers, GreetingTraits* out) {
 }
 
 packet::Greeting MakeGreeting(const GreetingTraits& traits, uint64_t connection_id) {
-  // Servers count from 1, and none has lived to see the upper half.
+  // Servers count from 1, and none has lived to see the upper half. A connection's id has the
+  // worker's number in its upper 16 bits.
   constexpr uint32_t kNoServersId = 1u << 31;
+  const uint64_t worker = connection_id >> 48 & 0x7F;
   packet::Greeting greeting = traits.ToGreeting();
-  greeting.thread_id = kNoServersId | static_cast<uint32_t>(connection_id);
+  greeting.thread_id =
+      static_cast<uint32_t>(kNoServersId | worker << 24 | (connection_id & 0xFF'FFFF));
   tls::FillRandom(greeting.nonce);
   for (uint8_t& byte : greeting.nonce) {
     byte = static_cast<uint8_t>(byte & 0x7F);

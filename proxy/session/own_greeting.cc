@@ -20,6 +20,12 @@ namespace {
 // A client that set this one, told so by MySQL, gets along with MariaDB, which lacks it by design.
 constexpr uint32_t kOfNoConsequence = packet::CLIENT_LONG_PASSWORD | packet::CLIENT_SSL;
 
+// These say how the log-in packet itself is written.
+constexpr uint32_t kOfTheLogin = packet::CLIENT_LONG_PASSWORD | packet::CLIENT_CONNECT_WITH_DB |
+                                 packet::CLIENT_PROTOCOL_41 | packet::CLIENT_SECURE_CONNECTION |
+                                 packet::CLIENT_PLUGIN_AUTH | packet::CLIENT_CONNECT_ATTRS |
+                                 packet::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA;
+
 // `packet` less its auth_response, which went to nobody.
 void WipeAuthResponse(MutableBytes packet, Bytes auth_response) {
   if (auth_response.empty()) return;
@@ -87,6 +93,12 @@ void Session::OnLateGreeting(const packet::Greeting& greeting, Outboxes* out) {
     return Refuse(CloseReason::kServerLacksFlags, {2012, "HY000", message}, out);
   }
   const MutableBytes made = login_->rewritten.bytes().first(login_->rewritten_size);
+  // Clients set what they have, and use what was offered: a server that has more must not take them
+  // at their word.
+  const uint32_t not_offered = greeting.capability_flags & ~login_->offered_flags & ~kOfTheLogin;
+  packet::ClearFlags(packet::Payload(made), not_offered,
+                     greeting.extended_flags & ~login_->offered_extended_flags);
+  client_flags_ &= ~not_offered;
   StartAuth(made, packet::kAskingPlugin, {}, out);
   again_ = again_ || !login_->held[Side::kClient].empty();
 }

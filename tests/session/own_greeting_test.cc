@@ -2,6 +2,8 @@
 // nonce counts, and that nobody is left with half a log-in.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/session/conversation.h"
 #include "tests/session/heap_watch.h"
 #include "tests/session/sha2.h"
@@ -131,6 +133,7 @@ TEST(OwnGreeting, ServesClientsOnPlaintext) {
   Converse(kGreets, [](Conversation& c) {
     ProxyGreets(c);
     c.Client(1, kLogin.payload());
+    c.ExpectPhase(Phase::kServerGreeting);
     EXPECT_TRUE(c.session().wants_server());
     c.ServerConnects();
     c.Server(0, Greeting().payload());
@@ -146,10 +149,11 @@ TEST(OwnGreeting, ServesClientsOnPlaintext) {
 
 TEST(OwnGreeting, EveryEncodingOfTheLogInIsAsked) {
   using namespace packet;  // NOLINT: flags.
-  const uint32_t flags[] = {kFlags & ~CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA,
-                            kFlags & ~CLIENT_CONNECT_WITH_DB, kFlags & ~CLIENT_CONNECT_ATTRS,
-                            CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH,
-                            CLIENT_PROTOCOL_41 | CLIENT_PLUGIN_AUTH};
+  static constexpr uint32_t flags[] = {
+      kFlags & ~CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA, kFlags & ~CLIENT_CONNECT_WITH_DB,
+      kFlags & ~CLIENT_CONNECT_ATTRS,
+      CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH,
+      CLIENT_PROTOCOL_41 | CLIENT_PLUGIN_AUTH};
   for (const uint32_t set : flags) {
     Converse(kGreets, [set](Conversation& c) {
       LogInLate(c, Login{set == flags[4] ? std::string("8 bytes.") : Scramble(), kNative, set});
@@ -262,7 +266,20 @@ TEST(OwnGreeting, AFlagThatTheServerLacksEndsTheLogIn) {
     c.ExpectEnd(Side::kServer);
     c.ExpectClosed(CloseReason::kServerLacksFlags);
   });
-  // One that was not offered is the client's own affair, and so is one that says "I am MySQL's".
+  // A client sets what it was not offered, and won't use it: the server must not count on it.
+  Converse(kGreets, [](Conversation& c) {
+    ProxyGreets(c);
+    c.ClientAsksForTls();
+    c.ClientStartsTls();
+    Login login = kLogin;
+    login.flags |= kDeprecateEof;
+    c.Client(2, login.WithSsl().payload());
+    c.ServerConnects();
+    c.Server(0, Greeting{kCachingSha2, kGreetingNonce, kFlags | kDeprecateEof}.payload());
+    c.ExpectServer(1, kAsking.payload());
+    Accept(c, 2, 3);
+  });
+  // One that neither has is the client's own affair, and so is one that says "I am MySQL's".
   Converse(kGreets, [](Conversation& c) {
     ProxyGreets(c, kFlags | packet::CLIENT_LONG_PASSWORD);
     c.ClientAsksForTls();
