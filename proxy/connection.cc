@@ -78,7 +78,7 @@ void Connection::Count() {
   if (!server_answered_ && links_[Side::kServer].bytes_received > 0) NoteServerAnswered();
   if (!greeting_learned_ && session_.server_traits() != nullptr) {
     greeting_learned_ = true;
-    server_state().Learn(*session_.server_traits());
+    server_state().greeting().Learn(*session_.server_traits());
   }
   const SessionSummary& summary = session_.summary();
   if (summary.logged_in && !login_counted_) {

@@ -25,7 +25,7 @@ uint64_t NowMs() {
 // When to check next, a check being over.
 uint64_t NextDueMs(const HealthTarget& target, uint64_t now_ms) {
   if (target.interval_ms > 0) return now_ms + target.interval_ms;
-  const bool known = target.state->greeted() && !target.state->unhealthy();
+  const bool known = target.state->greeting().known() && !target.state->unhealthy();
   return known ? UINT64_MAX : now_ms + kGreetingRetryMs;
 }
 
@@ -146,7 +146,7 @@ void HealthWatch::GoOn(Patient* patient, uint64_t now_ms) {
 // One that still runs has no more time.
 void HealthWatch::Conclude(Patient* patient, HealthCheck::Result result, uint64_t now_ms) {
   ServerState& state = *patient->target.state;
-  if (const GreetingTraits* traits = patient->check->traits()) state.Learn(*traits);
+  if (const GreetingTraits* traits = patient->check->traits()) state.greeting().Learn(*traits);
   if (result == HealthCheck::Result::kPassed) {
     if (state.CheckPassed()) LogServerBack(state);
   } else if (state.CheckFailed()) {

@@ -14,7 +14,7 @@
 
 namespace sallyport {
 
-// A server to check. interval_ms 0: only until its greeting is known (ServerState::greeted).
+// A server to check. interval_ms 0: only until its greeting is known (LearnedGreeting::known).
 // REQUIRES: state.
 struct HealthTarget {
   Address address;

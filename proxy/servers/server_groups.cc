@@ -28,7 +28,7 @@ bool CommonTraits(std::span<const ServerAddress> servers, GreetingTraits* out) {
   uint32_t flags = UINT32_MAX;
   uint32_t extended_flags = UINT32_MAX;
   for (const ServerAddress& server : servers) {
-    const std::shared_ptr<const GreetingTraits> traits = server.state->traits();
+    const std::shared_ptr<const GreetingTraits> traits = server.state->greeting().traits();
     if (traits == nullptr) continue;
     if (!any) *out = *traits;
     any = true;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "packet/capabilities.h"
 #include "proxy/limits.h"
 
 namespace sallyport {
@@ -57,26 +56,6 @@ bool ServerState::CheckPassed() {
 bool ServerState::Unchecked() { return unhealthy_.exchange(false) && TellBack(); }
 
 bool ServerState::TellBack() { return !down() && told_down_.exchange(false); }
-
-void ServerState::Learn(const GreetingTraits& traits) {
-  constexpr uint32_t kNeeded =
-      packet::CLIENT_PROTOCOL_41 | packet::CLIENT_SECURE_CONNECTION | packet::CLIENT_PLUGIN_AUTH;
-  const bool usable = (traits.capability_flags & kNeeded) == kNeeded &&
-                      traits.server_version.size() <= packet::kGreetingTextMax &&
-                      traits.auth_plugin_name.size() <= packet::kGreetingTextMax;
-  const std::lock_guard lock(traits_mutex_);
-  greeted_.store(true, std::memory_order_relaxed);
-  if (!usable) {
-    traits_ = nullptr;
-  } else if (traits_ == nullptr || *traits_ != traits) {
-    traits_ = std::make_shared<const GreetingTraits>(traits);
-  }
-}
-
-std::shared_ptr<const GreetingTraits> ServerState::traits() const {
-  const std::lock_guard lock(traits_mutex_);
-  return traits_;
-}
 
 void ServerState::CountConnectTime(uint64_t ms) {
   const auto bucket = std::lower_bound(kConnectTimeBuckets.begin(), kConnectTimeBuckets.end(), ms);

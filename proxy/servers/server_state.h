@@ -18,13 +18,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "proxy/session/greeting_traits.h"
+#include "proxy/servers/learned_greeting.h"
 
 namespace sallyport {
 
@@ -70,11 +68,8 @@ class alignas(64) ServerState {
   // Unchecked: there are no more checks, so what the last one said is forgotten. True: it is back.
   bool Unchecked();
 
-  // --- How it greets. Learn takes what it last said; traits gives it, null before. greeted: it
-  // said something, though maybe nothing that WriteGreeting could say in its place.
-  void Learn(const GreetingTraits& traits);
-  std::shared_ptr<const GreetingTraits> traits() const;
-  bool greeted() const { return greeted_.load(std::memory_order_relaxed); }
+  LearnedGreeting& greeting() { return greeting_; }
+  const LearnedGreeting& greeting() const { return greeting_; }
 
   // --- Counters.
   void CountConnect(ConnectOutcome outcome) {
@@ -106,9 +101,7 @@ class alignas(64) ServerState {
   std::array<std::atomic<uint64_t>, kConnectOutcomes.size()> connects_{};
   std::array<std::atomic<uint64_t>, kConnectTimeBuckets.size() + 1> connect_times_{};
   std::atomic<uint64_t> connect_ms_sum_{0};
-  std::atomic<bool> greeted_{false};
-  mutable std::mutex traits_mutex_;  // Of the next. Only where SNI chooses servers.
-  std::shared_ptr<const GreetingTraits> traits_;
+  LearnedGreeting greeting_;
   const std::string text_;
 };
 

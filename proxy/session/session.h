@@ -111,18 +111,17 @@ class Session {
 
   // Greet greets the client, where options.greets: with `greeting`, but for what the listener
   // decides of its flags. REQUIRES: phase() is kGreeting; empty outboxes; of WriteGreeting. The
-  // server is not there before wants_server() and ServerConnected.
+  // server is not there before wants_server() and ServerDialled.
   void Greet(packet::Greeting greeting, Outboxes* out);
   // wants_server: the client's log-in is complete, and the server that it is for (by
   // summary().sni) has to be connected to, or the client refused.
   bool wants_server() const { return phase_ == Phase::kServerGreeting && ended_[Side::kServer]; }
+  // ServerDialled: it may be there any moment, and then needs its log-in finished.
+  void ServerDialled() { ended_[Side::kServer] = false; }
 
   // ServerConnected tells, before the first bytes of the server, whether mysqld counts the link as
   // secure (a unix socket).
-  void ServerConnected(bool server_secure) {
-    server_secure_ = server_secure;
-    ended_[Side::kServer] = false;
-  }
+  void ServerConnected(bool server_secure) { server_secure_ = server_secure; }
   // server_traits: of the server's greeting, where options.keeps_greetings; null: none came, or the
   // command phase has long begun. Valid until the next call.
   const GreetingTraits* server_traits() const;

@@ -263,14 +263,14 @@ def bad_clients(room):
         with wire.dial(("127.0.0.1", proxy.port)) as sock:
             wire.read_packet(sock)
             sock.sendall(wire.handshake_response(1, user=USER, capabilities=old))
-            room.report.equal("a client without CLIENT_PLUGIN_AUTH is told", wire.read_err(sock).code,
-                              1251)
+            room.report.equal("a client without CLIENT_PLUGIN_AUTH is told",
+                              wire.read_err(sock).code, 1251)
 
 
 def connections(room):
     """How many the MariaDB servers have had."""
-    return [int(room.servers[name].sql("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
-                                       "WHERE VARIABLE_NAME = 'CONNECTIONS'")) for name in (A, B)]
+    sql = "SHOW GLOBAL STATUS LIKE 'Connections'"
+    return [int(room.servers[name].sql(sql).split()[1]) for name in (A, B)]
 
 
 def interrupted(room):

@@ -231,12 +231,12 @@ TEST(HealthWatch, LearnsAGreetingAndLeavesItAtThat) {
   HealthWatch watch;
   watch.Set({{server.address(), state, 0, 200}});
   EXPECT_TRUE(Becomes([&] { return state->down(); }));
-  EXPECT_FALSE(state->greeted());
+  EXPECT_FALSE(state->greeting().known());
   hangs = false;
-  EXPECT_TRUE(Becomes([&] { return state->greeted() && !state->down(); }));
-  ASSERT_NE(state->traits(), nullptr);
-  EXPECT_EQ(state->traits()->server_version, "9.7.4-test");
-  EXPECT_EQ(state->traits()->auth_plugin_name, tests::kCachingSha2);
+  EXPECT_TRUE(Becomes([&] { return state->greeting().known() && !state->down(); }));
+  ASSERT_NE(state->greeting().traits(), nullptr);
+  EXPECT_EQ(state->greeting().traits()->server_version, "9.7.4-test");
+  EXPECT_EQ(state->greeting().traits()->auth_plugin_name, tests::kCachingSha2);
   EXPECT_TRUE(Becomes([&] { return server.served() >= 2; }));
   const int served = server.served();
   watch.Set({{server.address(), state, 0, 200}});  // A reload is no reason to ask again.

@@ -45,16 +45,16 @@ TEST(CommonTraits, AreTheFirstsWordsWithTheFlagsOfAll) {
   std::vector<ServerAddress> servers = {Server(), Server(), Server()};
   GreetingTraits traits;
   EXPECT_FALSE(CommonTraits(servers, &traits));
-  servers[1].state->Learn(Traits("b", 0x7, 0x6));
+  servers[1].state->greeting().Learn(Traits("b", 0x7, 0x6));
   ASSERT_TRUE(CommonTraits(servers, &traits));
   EXPECT_EQ(traits, Traits("b", 0x7, 0x6));
-  servers[2].state->Learn(Traits("c", 0xE, 0x3));
+  servers[2].state->greeting().Learn(Traits("c", 0xE, 0x3));
   ASSERT_TRUE(CommonTraits(servers, &traits));
   EXPECT_EQ(traits, Traits("b", 0x6, 0x2));
-  servers[0].state->Learn(Traits("a", 0x3, 0x2));
+  servers[0].state->greeting().Learn(Traits("a", 0x3, 0x2));
   ASSERT_TRUE(CommonTraits(servers, &traits));
   EXPECT_EQ(traits, Traits("a", 0x2, 0x2));
-  servers[0].state->Learn(Traits("a", 0x7, 0x2));  // It was upgraded.
+  servers[0].state->greeting().Learn(Traits("a", 0x7, 0x2));  // It was upgraded.
   ASSERT_TRUE(CommonTraits(servers, &traits));
   EXPECT_EQ(traits.capability_flags, kNeeded | 0x6);
 }
@@ -65,9 +65,9 @@ TEST(CommonTraits, LeaveOutWhatCanNotBeSaidAgain) {
   GreetingTraits old = Traits("4.1", 0);
   old.capability_flags &= ~packet::CLIENT_PLUGIN_AUTH;
   for (const GreetingTraits& useless : {old, Traits(std::string(129, 'x'), 0)}) {
-    EXPECT_FALSE(servers[0].state->greeted() && CommonTraits(servers, &traits));
-    servers[0].state->Learn(useless);
-    EXPECT_TRUE(servers[0].state->greeted());
+    EXPECT_FALSE(servers[0].state->greeting().known() && CommonTraits(servers, &traits));
+    servers[0].state->greeting().Learn(useless);
+    EXPECT_TRUE(servers[0].state->greeting().known());
     EXPECT_FALSE(CommonTraits(servers, &traits));
   }
 }

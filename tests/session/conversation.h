@@ -109,6 +109,7 @@ class Conversation {
   }
   void ServerConnects() {
     Flush();
+    session_->ServerDialled();
     session_->ServerConnected(links_.unix_server);
   }
 

@@ -353,6 +353,19 @@ TEST(OwnGreeting, AServerThatCantBeReachedIsToldOf) {
 }
 
 TEST(OwnGreeting, WhoLeavesBehindTheDialIsExcused) {
+  Converse(kGreets, [](Conversation& c) {  // Which is under way: it may be a server's by now.
+    SayLogin(c);
+    c.session().ServerDialled();
+    c.ClientClosesTls();
+    c.ExpectCloseNotify();
+    c.ExpectPhase(Phase::kExcuse);
+    c.session().ServerConnected(false);
+    c.Server(0, Greeting().payload());
+    c.ExpectThrowaway();
+    c.Server(2, Err(1045));
+    c.ExpectEnd(Side::kServer);
+    c.ExpectClosed(CloseReason::kClientLeftEarly);
+  });
   Converse(kGreets, [](Conversation& c) {
     SayLogin(c);
     c.ServerConnects();

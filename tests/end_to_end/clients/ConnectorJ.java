@@ -95,7 +95,8 @@ final class ConnectorJ {
   // By the server's prepared statements, and in bulk where it has that.
   private static String batch(Connection link) throws Exception {
     link.createStatement().execute("CREATE TEMPORARY TABLE test.numbers (n INT)");
-    try (PreparedStatement statement = link.prepareStatement("INSERT INTO test.numbers VALUES (?)")) {
+    try (PreparedStatement statement =
+        link.prepareStatement("INSERT INTO test.numbers VALUES (?)")) {
       for (int i = 0; i < 1000; i++) {
         statement.setInt(1, i);
         statement.addBatch();
