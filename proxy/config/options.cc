@@ -8,6 +8,7 @@
 
 #include "proxy/config/nearest.h"
 #include "proxy/config/values.h"
+#include "proxy/proxy_protocol/networks.h"
 #include "toml++/toml.h"
 
 namespace sallyport {
@@ -22,6 +23,7 @@ constexpr std::string_view kClientCertificates[] = {"off", "optional", "required
 constexpr std::string_view kClientUsers[] = {"off", "cn", "san_dns", "san_email", "san_uri"};
 constexpr std::string_view kBalances[] = {"first-available", "round-robin", "least-connections"};
 constexpr std::string_view kKernelTlsModes[] = {"off", "auto", "on"};
+constexpr std::string_view kProxyProtocolOuts[] = {"off", "v1", "v2"};
 constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
 constexpr std::string_view kCongestionControls[] = {"auto", "system", "cubic",
                                                     "reno", "dctcp",  "bbr"};
@@ -154,6 +156,27 @@ constexpr Option kOptions[] = {
      "Clients at once, in the whole process; in a [[listener]]: at once there. More are told so.",
      kCount, Option::Both{&Config::max_connections, &ListenerConfig::max_connections}, 1,
      10'000'000},
+    {"max_connections_per_address", "COUNT",
+     "Connections at once of one client address (an IPv6 /64) at a listener; 0 is no limit.",
+     kCount, &ListenerConfig::max_connections_per_address, 0, 10'000'000},
+    {"connections_per_second_per_address", "COUNT",
+     "New connections likewise, on average; a second's worth may come at once.", kCount,
+     &ListenerConfig::connections_per_second_per_address, 0, 1'000'000},
+    {"handshakes_per_second_per_address", "COUNT", "TLS handshakes likewise.", kCount,
+     &ListenerConfig::handshakes_per_second_per_address, 0, 1'000'000},
+    {"login_failures_per_address", "COUNT",
+     "Wrong passwords within block_time that block an address for block_time; 0 is never.", kCount,
+     &ListenerConfig::login_failures_per_address, 0, 1'000'000},
+    {"block_time", "SECONDS", "For login_failures_per_address.", kSeconds,
+     &ListenerConfig::block_time_ms, 1, kDay},
+    {"proxy_protocol_networks", "NETWORK,...",
+     "From there each connection must begin with a PROXY header (v1 or v2), which says whose it "
+     "is: 192.0.2.0/24, 2001:db8::/32, an address, or * for all. From elsewhere none is accepted.",
+     kNetworks, &ListenerConfig::proxy_protocol_networks},
+    {"proxy_protocol_out", "VERSION",
+     "v1 or v2: tell servers the client's address in a PROXY header. They must expect it "
+     "(MariaDB's and Percona's proxy_protocol_networks). off: don't.",
+     kChoice, &ListenerConfig::proxy_protocol_out, 0, 0, kProxyProtocolOuts},
     {"connect_timeout", "SECONDS", "For connecting to a server.", kSeconds,
      &ListenerConfig::connect_timeout_ms, 1, kHour},
     {"handshake_timeout", "SECONDS",
@@ -270,18 +293,41 @@ void ForEachList(const Option& option, const OptionTarget& to, const Use& use) {
   });
 }
 
-absl::Status AddAddresses(const Option& option, std::string_view text, const AddressRules& rules,
-                          const OptionTarget& to) {
+// Calls `add` for what stands between commas.
+template <typename Add>
+absl::Status ForEachItem(std::string_view text, std::string_view what, const Add& add) {
   for (;;) {
     const size_t comma = text.find(',');
-    const std::string_view address = Trimmed(text.substr(0, comma));
-    if (address.empty()) return absl::InvalidArgumentError("an address is missing");
-    const absl::StatusOr<Endpoint> endpoint = ParseAddress(address, rules);
-    if (!endpoint.ok()) return endpoint.status();
-    ForEachList(option, to, [&](auto* list) { list->emplace_back(address); });
+    const std::string_view item = Trimmed(text.substr(0, comma));
+    if (item.empty()) {
+      return absl::InvalidArgumentError(std::string(what) + " is missing");
+    }
+    if (absl::Status status = add(item); !status.ok()) return status;
     if (comma == std::string_view::npos) return absl::OkStatus();
     text.remove_prefix(comma + 1);
   }
+}
+
+absl::Status AddNetworks(const Option& option, std::string_view text, const OptionTarget& to) {
+  if (Trimmed(text).empty()) return absl::OkStatus();  // None, whatever a file says.
+  return ForEachItem(text, "a network", [&](std::string_view item) -> absl::Status {
+    const absl::Status status = Networks().Add(item);
+    if (!status.ok()) {
+      return absl::InvalidArgumentError(Quoted(item) + " " + std::string(status.message()));
+    }
+    ForEachList(option, to, [&](auto* list) { list->emplace_back(item); });
+    return absl::OkStatus();
+  });
+}
+
+absl::Status AddAddresses(const Option& option, std::string_view text, const AddressRules& rules,
+                          const OptionTarget& to) {
+  return ForEachItem(text, "an address", [&](std::string_view item) -> absl::Status {
+    const absl::StatusOr<Endpoint> endpoint = ParseAddress(item, rules);
+    if (!endpoint.ok()) return endpoint.status();
+    ForEachList(option, to, [&](auto* list) { list->emplace_back(item); });
+    return absl::OkStatus();
+  });
 }
 
 absl::Status SetChoice(const Option& option, std::string_view text, const OptionTarget& to) {
@@ -361,7 +407,8 @@ bool Option::is_listener_key() const {
 }
 
 bool Option::is_list() const {
-  return kind == kListenAddresses || kind == kServerAddresses || kind == kPaths;
+  return kind == kListenAddresses || kind == kServerAddresses || kind == kPaths ||
+         kind == kNetworks;
 }
 
 // What belongs to the process was set up once; what belongs to a listener is in a snapshot that
@@ -418,6 +465,8 @@ absl::Status SetOption(const Option& option, std::string_view text, const Option
       return AddAddresses(option, text, kListenRules, to);
     case kServerAddresses:
       return AddAddresses(option, text, kServerRules, to);
+    case kNetworks:
+      return AddNetworks(option, text, to);
     case kAdminAddress:
       return SetText(option, text,
                      text.empty() ? absl::OkStatus() : ParseAddress(text, kListenRules).status(),
@@ -449,6 +498,7 @@ std::string OptionToml(const Option& option, const OptionSource& from) {
   if (option.kind == kBool || option.kind == kCount || option.kind == kSeconds) return items[0];
   if (option.kind == kPaths && items.size() < 2) return TomlString(items.empty() ? "" : items[0]);
   if (!option.is_list()) return TomlString(items[0]);
+  if (items.empty()) return "[]";
   std::string text;
   for (const std::string& item : items) text += (text.empty() ? "[" : ", ") + TomlString(item);
   return text + "]";

@@ -122,7 +122,7 @@ uint64_t HealthWatch::WaitAndStep() {
 }
 
 void HealthWatch::Begin(Patient* patient, uint64_t now_ms) {
-  patient->check = std::make_unique<HealthCheck>(patient->target.address);
+  patient->check = std::make_unique<HealthCheck>(patient->target.address, patient->target.proxy_protocol);
   patient->due_ms = now_ms + patient->target.timeout_ms;
   if (!patient->check->why().empty()) Conclude(patient, HealthCheck::Result::kFailed, now_ms);
 }
