@@ -332,7 +332,9 @@ void World::CheckEnd() {
     Require(stats.send_queue_bytes.value() + stats.pipe_bytes.value() == 0,
             "bytes are counted as waiting at the end");
     ended += SumOf(stats.connections_ended);
-    accepted += stats.connections_accepted.value() - SumOf(stats.connections_refused);
+    // Who is refused after his PROXY header, or in his handshake, is counted in both.
+    accepted += stats.connections_accepted.value() - SumOf(stats.connections_refused) +
+                stats.connections_ended[size_t(CloseReason::kAddressRefused)].value();
   }
   Require(accepted == ended, "a connection ended without a reason, or twice");
   for (OpenCount& count : counts_) Require(count.TryAdd(1), "an OpenCount is not 0");
