@@ -35,9 +35,9 @@ class Room:
 
     def run(self, *arguments, seconds=15):
         """Runs the binary to its end. Gives (exit code, output)."""
-        done = subprocess.run([self.options.proxy, *arguments], check=False, timeout=seconds,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run([self.options.proxy, *arguments], check=False,
+                              timeout=seconds * processes.PATIENCE, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return done.returncode, done.stdout
 
 
@@ -74,7 +74,7 @@ def refused(port):
 
 def exit_within(proxy, seconds):
     try:
-        return proxy.process.wait(seconds)
+        return proxy.process.wait(seconds * processes.PATIENCE)
     except subprocess.TimeoutExpired:
         return "still running"
 

@@ -19,6 +19,11 @@ import sys
 import tempfile
 import time
 
+import sanitizer
+
+# How many times as long as on a machine of its own everything may take: set where the proxy, or all
+# that runs, is slow.
+PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "1"))
 # /tmp and not $TMPDIR: Bazel's is longer than the 107 bytes that a unix socket's path may have.
 FOLDER_PREFIX = "/tmp/sallyport-test-"
 
@@ -90,7 +95,7 @@ def stop(process, patience=20):
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(patience)
+            process.wait(patience * PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
     return process.wait()
@@ -98,6 +103,7 @@ def stop(process, patience=20):
 
 def wait_until(condition, seconds, what):
     """Polls; `what` names what was waited for, where it does not come."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     pause = 0.005
     while True:
@@ -122,7 +128,10 @@ def run_main(main):
     signal.signal(signal.SIGTERM, on_sigterm)
     sys.stdout.reconfigure(line_buffering=True)
     try:
-        sys.exit(main())
+        code = main()
+        for head in sanitizer.heads:
+            print(f"FAILED  a report: {head}")
+        sys.exit(code or min(len(sanitizer.heads), 1))
     except Skipped as reason:
         print(f"SKIPPED: {reason}")
         sys.exit(0)
