@@ -85,19 +85,26 @@ def start(command, **options):
     return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *command], **options)
 
 
-def stop(process, patience=20):
+def stop(process, seconds=20):
     """Ends it, kindly first. Gives the exit code."""
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(patience)
+            process.wait(patience(seconds))
         except subprocess.TimeoutExpired:
             process.kill()
     return process.wait()
 
 
+def patience(seconds):
+    """How long to wait, on this machine, for what takes less than `seconds` on an ordinary one:
+    SALLYPORT_SLOWNESS times as long. An emulator's (tests/kernel/suite) is some ten."""
+    return seconds * float(os.environ.get("SALLYPORT_SLOWNESS", "1"))
+
+
 def wait_until(condition, seconds, what):
     """Polls; `what` names what was waited for, where it does not come."""
+    seconds = patience(seconds)
     end = time.monotonic() + seconds
     pause = 0.005
     while True:

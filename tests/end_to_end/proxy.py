@@ -80,7 +80,7 @@ class Proxy:
 
     def _wait_ready(self, admin):
         """Until it listens, or has ended."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + processes.patience(20)
         while self.process.poll() is None and time.monotonic() < end:
             with self._changed:
                 if self.port and (self.admin_port or not admin):
@@ -94,7 +94,7 @@ class Proxy:
 
     def wait_line(self, pattern, seconds=5, start=0):
         """The first line from number `start` on that matches; None where none comes in time."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + processes.patience(seconds)
         seen = start
         with self._changed:
             while True:
@@ -124,7 +124,7 @@ class Proxy:
 
     def get(self, path, timeout=5):
         address = f"http://127.0.0.1:{self.admin_port}{path}"
-        with urllib.request.urlopen(address, timeout=timeout) as answer:
+        with urllib.request.urlopen(address, timeout=processes.patience(timeout)) as answer:
             return answer.read().decode()
 
     def threads(self, name):
@@ -146,9 +146,9 @@ class Proxy:
     def alive(self):
         return self.process.poll() is None
 
-    def stop(self, patience=30):
+    def stop(self, seconds=30):
         """Ends it by SIGTERM; gives the exit code."""
-        code = processes.stop(self.process, patience)
+        code = processes.stop(self.process, seconds)
         self._reader.join(5)
         return code
 
