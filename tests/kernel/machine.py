@@ -12,6 +12,8 @@ import threading
 import processes
 from processes import Skipped
 
+# How much longer tests wait there for what is to happen; see processes.patience().
+SLOWNESS = 12
 PACKAGE = "linux-image-cloud-amd64"
 # virtiofsd is of QEMU's packages; it is in no PATH.
 VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
