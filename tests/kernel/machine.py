@@ -97,7 +97,8 @@ def run_machine(kernel, initramfs, seconds, cpus, memory_mib, *, more=(), say=pr
          "-m", str(memory_mib), "-nodefaults", "-no-user-config", "-display", "none",
          "-serial", "stdio", "-no-reboot",
          "-kernel", vmlinuz, "-initrd", initramfs,
-         "-append", "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check rdinit=/init", *more],
+         "-append", "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check rdinit=/init",
+         *more],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     timer = threading.Timer(seconds, machine.kill)
     timer.start()
