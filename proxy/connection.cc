@@ -24,13 +24,14 @@ LoginOutcome OutcomeOf(CloseReason reason) {
 }  // namespace
 
 Connection::Connection(Workbench* bench, std::shared_ptr<const Service> service, uint64_t id,
-                       uint32_t slot, uint16_t generation, int client_fd)
+                       uint32_t slot, uint16_t generation, int client_fd, const Visitor& visitor)
     : bench_(bench),
       service_(std::move(service)),
       id_(id),
       slot_(slot),
       generation_(generation),
       session_(service_->session),
+      visitor_(visitor),
       started_ms_(bench->ring->now_ms()),
       started_us_(bench->ring->now_us()),
       active_ms_(started_ms_),
@@ -46,8 +47,10 @@ Connection::~Connection() {
 
 void Connection::Start() {
   const int fd = links_[Side::kClient].fd;
-  client_text_ = ring().PeerAddress(fd).ToString();
-  ConnectToServer(0);
+  client_text_ = (visitor_.met ? visitor_.address : ring().PeerAddress(fd)).ToString();
+  // Now: once the client has left, its socket doesn't know any more.
+  if (service().proxy_protocol_out != 0) visitor_.destination = ToEndpoint(ring().OwnAddress(fd));
+  if (!visitor_.header_due) ConnectToServer(0);
   Settle();
 }
 
@@ -86,6 +89,7 @@ void Connection::Count() {
         DurationUs(Phase::kTlsHandshake, Phase::kHandshakeResponse));
     if (summary.tls.client_certificate.has_value()) bench_->stats->client_certificates.Add();
   }
+  CountForAddress();
 }
 
 // Phases that were passed over are reached with the one that was found.
@@ -112,11 +116,14 @@ uint64_t Connection::DurationUs(Phase from, Phase to) const {
 Connection::Stage Connection::CurrentStage() const {
   if (session_.closed()) return Stage::kLinger;
   if (session_.client_finished()) return Stage::kExcuse;
+  if (visitor_.header_due) return Stage::kHeader;
   return session_.phase() == Phase::kCommand ? Stage::kCommand : Stage::kLogin;
 }
 
 uint64_t Connection::Deadline() const {
   switch (stage_) {
+    case Stage::kHeader:
+      return stage_ms_ + kProxyHeaderMsMax;
     case Stage::kLogin:
       return links_[Side::kServer].connect_in_flight ? attempt_deadline_ms_
                                                      : stage_ms_ + service().handshake_timeout_ms;
@@ -152,7 +159,11 @@ void Connection::UpdateDeadline() {
 
 void Connection::OnDeadline() {
   if (Deadline() > ring().now_ms()) return UpdateDeadline();
+  constexpr packet::Error kNoHeader = {
+      1159, "08S01", "Got timeout reading the PROXY header that has to come from this address"};
   switch (stage_) {
+    case Stage::kHeader:
+      return RefuseArrival(CloseReason::kBadProxyHeader, &kNoHeader);
     case Stage::kLogin:
       if (links_[Side::kServer].connect_in_flight) {
         return ring().Cancel(Tag(Verb::kConnect, Side::kServer));
@@ -179,6 +190,7 @@ void Connection::OnDeadline() {
 
 void Connection::Shutdown(CloseReason reason) {
   if (closing_) return;
+  if (visitor_.header_due) session_.ServerAbsent();
   if (session_.phase() == Phase::kCommand) {
     session_.Close(reason, &bench_->outboxes);
   } else {
@@ -257,7 +269,9 @@ void Connection::LogEnd() const {
   Line line("connection ended");
   line.Add("id", id_);
   if (!service_->name.empty()) line.Add("listener", service_->name);
-  line.Add("client", client_text_).Add("server", service_->servers[server_index_].text);
+  line.Add("client", client_text_);
+  if (visitor_.via.family() != AF_UNSPEC) line.Add("via", visitor_.via.ToString());
+  line.Add("server", service_->servers[server_index_].text);
   line.Add("server_thread", summary.thread_id).Add("user", summary.user);
   line.Add("db", summary.database);
   line.Add("tls", summary.tls_used ? summary.tls.version : "none");

@@ -22,11 +22,13 @@
 #include <string>
 #include <vector>
 
+#include "proxy/admission.h"
 #include "absl/container/inlined_vector.h"
 #include "proxy/inspect.h"
 #include "proxy/limits.h"
 #include "proxy/log/line_limit.h"
 #include "proxy/pipe_pool.h"
+#include "proxy/proxy_protocol/header.h"
 #include "proxy/ring/ring.h"
 #include "proxy/send_queue.h"
 #include "proxy/service.h"
@@ -69,14 +71,15 @@ class Connection {
 
  public:
   // service: kept until the end, whatever is reloaded. id: unique in the process, for the log.
-  // client_fd is owned from here on. slot and generation tag its ops.
+  // client_fd is owned from here on. slot and generation tag its ops. visitor: met or not.
   Connection(Workbench* bench, std::shared_ptr<const Service> service, uint64_t id, uint32_t slot,
-             uint16_t generation, int client_fd);
+             uint16_t generation, int client_fd, const Visitor& visitor);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Start tries the first server and begins to read from the client.
+  // Start tries the first server, or waits for the PROXY header first, and begins to read from the
+  // client.
   void Start();
   void OnCompletion(const Completion& completion);
   // Drain reads in bulk, past the Recv op, what the socket still holds. Call with no completion of
@@ -94,6 +97,7 @@ class Connection {
   uint32_t slot() const { return slot_; }
   uint64_t id() const { return id_; }
   const Service& service() const { return *service_; }
+  const Visitor& visitor() const { return visitor_; }
   // FromTimer finds the connection whose timer expired.
   static Connection* FromTimer(Timer* timer) { return static_cast<ConnectionTimer*>(timer)->owner; }
 
@@ -130,7 +134,7 @@ class Connection {
   };
 
   // What the deadline is for.
-  enum class Stage : uint8_t { kLogin, kCommand, kExcuse, kLinger };
+  enum class Stage : uint8_t { kHeader, kLogin, kCommand, kExcuse, kLinger };
 
   // --- The server (dial.cc).
   void ConnectToServer(int error);
@@ -142,6 +146,14 @@ class Connection {
   void NoteServerSilent();
   void LeaveServer();
   ServerState& server_state() const { return *service_->servers[server_index_].state; }
+
+  // --- Addresses (arrival.cc).
+  void TakeHeader(std::span<uint8_t> bytes);
+  bool OnHeader(const ProxyHeader& header);
+  void RefuseArrival(CloseReason reason, const packet::Error* error);
+  void SendProxyHeader();
+  void AskForHandshake();
+  void CountForAddress();
 
   // --- Moving bytes (relay.cc).
   void OnRecv(Side side, const Completion& completion);
@@ -203,8 +215,9 @@ class Connection {
   Session session_;
   PerSide<Link> links_;
   ConnectionTimer timer_;
+  Visitor visitor_;
   std::string client_text_;
-  std::vector<uint8_t> deferred_;  // Of the client's TLS handshake.
+  std::vector<uint8_t> deferred_;  // Of the client's TLS handshake; or of the PROXY header.
   const uint64_t started_ms_;
   const uint64_t started_us_;
   uint64_t active_ms_;  // When bytes last came.
@@ -220,6 +233,8 @@ class Connection {
   absl::InlinedVector<uint16_t, 4> tried_;
   uint64_t attempt_ms_ = 0;           // When connecting to it began,
   uint64_t attempt_deadline_ms_ = 0;  // and has to end.
+  uint32_t address_failures_ = 0;  // That were counted for the client's address.
+  bool address_handshake_counted_ = false;
   bool login_counted_ = false;
   bool handshake_counted_ = false;
   bool hand_over_tried_ = false;

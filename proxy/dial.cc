@@ -71,6 +71,7 @@ void Connection::OnConnect(int32_t result) {
   server_state().CountConnectTime(now_ms - attempt_ms_);
   link.connected = true;
   dialled_ms_ = static_cast<uint32_t>(now_ms - started_ms_);
+  SendProxyHeader();
   session_.ServerConnected(service().servers[server_index_].address.is_unix());
   Settle();
 }

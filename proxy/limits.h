@@ -92,6 +92,12 @@ inline constexpr uint64_t kConnectAttemptMsMin = 1'200;
 // the last look that is a reason for another: a resolver is not asked for each connection lost.
 inline constexpr uint32_t kNameLookMs = 1'000;
 inline constexpr uint32_t kNameLookAfterFailureMs = 5'000;
+// A load balancer sends its PROXY header at once; a lost packet is sent again after 1 s and 3 s.
+inline constexpr uint64_t kProxyHeaderMsMax = 5'000;
+
+// Client addresses that limits are kept of, in the process: 64 bytes each, so 4 MiB, and only where
+// there are limits. More than these at once are told apart no more (limiter/README.md).
+inline constexpr size_t kLimitedAddressesMax = 64 * 1024;
 
 // Accept stopped for lack of file descriptors or memory: it is tried again after this pause. Armed
 // at once it would fail at once, and the worker would spin.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "proxy/file_limit.h"
 #include "proxy/load_tls.h"
 #include "proxy/log/log.h"
 #include "proxy/systemd.h"
@@ -111,6 +112,11 @@ int Process::Complain(const StartError& error) const {
 // bothered for nothing; and nobody is accepted before all stands.
 bool Process::Start(StartError* error) {
   const Config& config = command_line_.config;
+  error->option = "max_connections";
+  if (!FitFileLimit(worker_count_, command_line_.places.contains("max_connections"),
+                    &command_line_.config, &error->what)) {
+    return false;
+  }
   NewServices services;
   InheritedSockets inherited;
   Listeners listeners;
@@ -124,10 +130,11 @@ bool Process::Start(StartError* error) {
       !ChooseRing(config, &make_ring_, &engine_, error)) {
     return false;
   }
+  WarnAboutFiles();
   GiveSigners(config, &signers_, &services);
+  GiveLimiter(&limiter_, &services);
   servers_.Put({services.begin(), services.end()});
   NoteExpiries();
-  RaiseFileLimit(config, worker_count_);
   if (!StartWorkers(std::move(listeners.of_worker), error) ||
       !StartAdmin(listeners.addresses, admin_socket, error)) {
     return false;
@@ -278,6 +285,15 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) {
     }
     LogInfo(line);
   }
+}
+
+void Process::WarnAboutFiles() const {
+  const uint32_t wanted = Config{}.max_connections;
+  const uint32_t allowed = command_line_.config.max_connections;
+  if (command_line_.places.contains("max_connections") || allowed == wanted) return;
+  LogWarning(Line("max_connections lowered, for there are too few file descriptors")
+                 .Add("max_connections", allowed)
+                 .Add("default", wanted));
 }
 
 void Process::WarnAboutKeyFiles() const {

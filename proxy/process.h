@@ -52,6 +52,7 @@ class Process {
   bool StartAdmin(const std::vector<BoundAddress>& addresses, int listener, StartError* error);
   void Serve(Listeners listeners, const InheritedSockets& inherited);
   void LogListeners(const std::vector<BoundAddress>& addresses);
+  void WarnAboutFiles() const;
   void WarnAboutKeyFiles() const;
   void NoteExpiries();
   void WarnAboutExpiries();
@@ -87,8 +88,9 @@ class Process {
   RingFactory make_ring_;
   std::string engine_;
   std::vector<OpenCount> counts_;  // The process's, then each listener's. Outlives the workers.
-  std::unique_ptr<SignerPool> signers_;  // Null until a key needs them. Outlive the workers.
-  ExpiryWatch expiry_watch_;             // Outlives admin_.
+  std::unique_ptr<SignerPool> signers_;      // Null until a key needs them. Outlive the workers.
+  std::unique_ptr<AddressLimiter> limiter_;  // Likewise, until there are limits of addresses.
+  ExpiryWatch expiry_watch_;                 // Outlives admin_.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Overseer> overseer_;  // Null without admin.
   ServerWatch servers_;                 // Has the services; its threads use what stands above.

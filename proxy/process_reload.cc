@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_join.h"
 #include "proxy/config/reload.h"
+#include "proxy/file_limit.h"
 #include "proxy/load_tls.h"
 #include "proxy/log/log.h"
 #include "proxy/process.h"
@@ -58,6 +59,10 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
   CommandLine wanted = parse_();
   if (wanted.action != CommandLine::Action::kRun) return wanted.error;
   ReloadPlan plan = PlanReload(command_line_.config, wanted.config);
+  if (std::string why;
+      !FitFileLimit(worker_count_, wanted.places.contains("max_connections"), &plan.config, &why)) {
+    return wanted.Complaint("max_connections", why);
+  }
   NewServices services;
   std::vector<bool> keep;  // What is not in the file any more: so may its certificate be gone.
   for (const std::optional<size_t>& listener : plan.wanted_listeners) {
@@ -69,6 +74,7 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
     return wanted.Complaint(error.option, error.what, *plan.wanted_listeners[error.listener]);
   }
   GiveSigners(plan.config, &signers_, &services);
+  GiveLimiter(&limiter_, &services);
   servers_.Put({services.begin(), services.end()});
   wanted.config = std::move(plan.config);
   for (size_t i = 0; i < plan.wanted_listeners.size(); ++i) {
@@ -80,11 +86,11 @@ std::string Process::TryReload(std::vector<std::string>* need_restart) {
   wanted.listener_places = std::move(command_line_.listener_places);
   command_line_ = std::move(wanted);
   NoteExpiries();
+  WarnAboutFiles();
   WarnAboutKeyFiles();
   WarnAboutKernelTls();
   WarnAboutExpiries();
   SetLogLevel(command_line_.config.log_level);
-  RaiseFileLimit(command_line_.config, worker_count_);
   *need_restart = std::move(plan.need_restart);
   return "";
 }

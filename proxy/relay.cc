@@ -154,6 +154,7 @@ void Connection::CountWaiting(Side to) {
 
 void Connection::Take(Side from, std::span<uint8_t> bytes) {
   CountReceived(from, bytes.size(), session_.summary().tls_used ? Way::kTls : Way::kCopied);
+  if (from == Side::kClient && visitor_.header_due) return TakeHeader(bytes);
   if (!DeferHandshake(from, bytes)) return Deliver(from, bytes);
   Settle();
 }
@@ -182,6 +183,7 @@ void Connection::StepHandshake() {
 void Connection::Deliver(Side from, std::span<uint8_t> bytes) {
   if (!session_.accepts(from)) return Settle();
   const bool secret = session_.phase() != Phase::kCommand;
+  AskForHandshake();
   session_.Receive(from, bytes, &bench_->outboxes);
   // Or it came in this call: COM_CHANGE_USER begins in the command phase.
   SendOutboxes(secret || session_.phase() != Phase::kCommand);
@@ -189,7 +191,11 @@ void Connection::Deliver(Side from, std::span<uint8_t> bytes) {
 }
 
 void Connection::DeliverEnd(Side from, bool reset) {
-  // What came before the end is worked on before the end.
+  // What came before the end is worked on before the end; half a header is nothing.
+  if (visitor_.header_due) {
+    deferred_ = {};
+    session_.ServerAbsent();
+  }
   if (from == Side::kClient) StepHandshake();
   if (closing_) return;
   Link& link = links_[from];
@@ -206,6 +212,7 @@ void Connection::Settle() {
   do {
     while (session_.again()) {
       const bool secret = session_.phase() != Phase::kCommand;
+      AskForHandshake();
       session_.Continue(&bench_->outboxes);
       SendOutboxes(secret || session_.phase() != Phase::kCommand);
     }

@@ -17,7 +17,7 @@ std::vector<HealthTarget> TargetsOf(const Services& services) {
     if (service->health_check_interval_ms == 0) continue;
     for (const ServerAddress& server : service->servers) {
       targets.push_back({server.address, server.state, service->health_check_interval_ms,
-                         service->health_check_timeout_ms});
+                         service->health_check_timeout_ms, service->proxy_protocol_out});
     }
   }
   return targets;

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "proxy/kernel_tls.h"
+#include "proxy/limiter/address_limiter.h"
+#include "proxy/proxy_protocol/networks.h"
 #include "proxy/ring/ring.h"
 #include "proxy/servers/choose_server.h"
 #include "proxy/servers/name_watch.h"
@@ -61,6 +63,17 @@ struct Service {
   uint32_t connect_timeout_ms = 0;
   uint32_t handshake_timeout_ms = 0;
   uint32_t idle_timeout_ms = 0;  // 0: none.
+
+  // Who must begin with a PROXY header, and the version of the one that servers get; 0: none.
+  Networks proxy_protocol_networks;
+  int proxy_protocol_out = 0;
+
+  AddressLimits address_limits;
+  AddressLimiter* limiter = nullptr;  // Not null where there are limits. Outlives the workers.
+  uint32_t listener = 0;              // The listener's place, which tells its counts apart.
+  bool meets_visitors() const {
+    return !proxy_protocol_networks.empty() || proxy_protocol_out != 0 || address_limits.any();
+  }
 
   uint32_t max_connections_in_process = 0;
   uint32_t max_connections = 0;

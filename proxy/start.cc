@@ -1,15 +1,16 @@
 #include "proxy/start.h"
 
 #include <sched.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <random>
 #include <thread>
 #include <utility>
 
 #include "packet/check.h"
 #include "proxy/config/command_line.h"
+#include "proxy/limits.h"
 #include "proxy/load_tls.h"
 #include "proxy/log/log.h"
 #include "proxy/sandbox/sandbox.h"
@@ -19,9 +20,6 @@ namespace {
 
 // Connections that wait to be accepted, for each worker; the kernel cuts it to net.core.somaxconn.
 constexpr int kBacklog = 4096;
-
-// Descriptors beside the two of each connection: rings, listeners, wake-ups, log, admin.
-constexpr rlim_t kFilesBeside = 256;
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
@@ -79,6 +77,24 @@ bool ProbeKernelTls(const ListenerConfig& config, Service* out, StartError* erro
   return Fail("kernel_tls", "the kernel can't encrypt for clients: " + lacks, false, error);
 }
 
+bool FillNetworks(const ListenerConfig& config, Service* out, StartError* error) {
+  for (const std::string& text : config.proxy_protocol_networks) {
+    const absl::Status status = out->proxy_protocol_networks.Add(text);
+    if (!status.ok()) {
+      return Fail("proxy_protocol_networks", text + " " + Message(status), true, error);
+    }
+  }
+  return true;
+}
+
+AddressLimits LimitsOf(const ListenerConfig& config) {
+  return {.connections = config.max_connections_per_address,
+          .connections_per_second = config.connections_per_second_per_address,
+          .handshakes_per_second = config.handshakes_per_second_per_address,
+          .login_failures = config.login_failures_per_address,
+          .block_ms = config.block_time_ms};
+}
+
 bool FillService(const Config& whole, size_t listener, ServerRegistry* registry,
                  const Service* before, Service* out, StartError* error) {
   const ListenerConfig& config = whole.listeners[listener];
@@ -87,15 +103,18 @@ bool FillService(const Config& whole, size_t listener, ServerRegistry* registry,
   if (!LoadTls(whole, listener, before, out, error) ||
       !LoadServerKey(whole, listener, out, error) ||
       !ResolveServers(config, registry, out, error) ||
-      !MakePasswordKey(config, before, out, error)) {
+      !MakePasswordKey(config, before, out, error) || !FillNetworks(config, out, error) ||
+      !ProbeKernelTls(config, out, error)) {
     return false;
   }
-  if (!ProbeKernelTls(config, out, error)) return false;
   out->name = config.name;
   out->balance = config.balance;
   out->resolve_interval_ms = config.resolve_interval_ms;
   out->health_check_interval_ms = config.health_check_interval_ms;
   out->health_check_timeout_ms = config.health_check_timeout_ms;
+  out->listener = static_cast<uint32_t>(listener);
+  out->proxy_protocol_out = static_cast<int>(config.proxy_protocol_out);  // As they are named.
+  out->address_limits = LimitsOf(config);
   out->session.tls = out->tls.get();
   out->session.tls_required = config.tls_mode == TlsMode::kRequired;
   out->session.auth.allow_cleartext_password = config.allow_cleartext_password;
@@ -173,6 +192,18 @@ void GiveSigners(const Config& config, std::unique_ptr<SignerPool>* pool, NewSer
   }
 }
 
+void GiveLimiter(std::unique_ptr<AddressLimiter>* limiter, NewServices* services) {
+  for (const std::shared_ptr<Service>& service : *services) {
+    if (!service->address_limits.any()) continue;
+    if (*limiter == nullptr) {
+      std::random_device random;
+      const uint64_t seed = uint64_t{random()} << 32 | random();
+      *limiter = std::make_unique<AddressLimiter>(kLimitedAddressesMax, seed);
+    }
+    service->limiter = limiter->get();
+  }
+}
+
 std::vector<int> AllowedCpus() {
   cpu_set_t set;
   std::vector<int> cpus;
@@ -232,21 +263,6 @@ bool CheckReadable(const SandboxState& sandbox, const std::string& option, const
                   ": lies outside of the folders that the sandbox leaves open; restart, or "
                   "start with sandbox=off",
               false, error);
-}
-
-void RaiseFileLimit(const Config& config, int workers) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const rlim_t needed = 2 * static_cast<rlim_t>(config.max_connections) +
-                        16 * static_cast<rlim_t>(workers) + kFilesBeside;
-  if (limit.rlim_cur >= needed) return;
-  limit.rlim_cur = std::min(std::max(needed, limit.rlim_cur), limit.rlim_max);
-  setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < needed) {
-    LogWarning(Line("too few file descriptors for max_connections")
-                   .Add("allowed", limit.rlim_cur)
-                   .Add("needed", needed));
-  }
 }
 
 }  // namespace sallyport

@@ -43,6 +43,10 @@ bool MakeServices(const Config& config, std::span<OpenCount> counts, ServerRegis
 // signals of this process are blocked.
 void GiveSigners(const Config& config, std::unique_ptr<SignerPool>* pool, NewServices* services);
 
+// GiveLimiter lets `*limiter` count the addresses of the snapshots that have limits of them, and
+// makes it where it is needed for the first time. It outlives the snapshots' connections.
+void GiveLimiter(std::unique_ptr<AddressLimiter>* limiter, NewServices* services);
+
 // AllowedCpus lists the CPUs that this process may run on; empty when the kernel doesn't tell.
 std::vector<int> AllowedCpus();
 
@@ -65,10 +69,6 @@ bool EnterSandboxFor(const Config& config, const std::string& config_file, Sandb
 // CheckReadable fails where a reload would need a file that lies outside the sandbox.
 bool CheckReadable(const SandboxState& sandbox, const std::string& option, const std::string& file,
                    StartError* error);
-
-// RaiseFileLimit raises the soft limit of open files to what max_connections may need, and warns
-// in the log where the hard limit forbids it.
-void RaiseFileLimit(const Config& config, int workers);
 
 }  // namespace sallyport
 

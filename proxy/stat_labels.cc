@@ -43,12 +43,19 @@ constexpr std::array<Failure, TlsFailureLabels::kCount> kFailures = {{
 }};
 
 constexpr std::array<std::string_view, RefusalLabels::kCount> kRefusals = {
-    "max_connections", "listener_max_connections"};
+    "max_connections",
+    "listener_max_connections",
+    "max_connections_per_address",
+    "connections_per_second_per_address",
+    "handshakes_per_second_per_address",
+    "address_blocked"};
 constexpr std::array<std::string_view, LoginLabels::kOutcomes> kOutcomeTexts = {
     "accepted", "refused_by_server", "refused_here", "unfinished"};
 constexpr std::array<std::string_view, BytesLabels::kWays> kWayTexts = {"copied", "spliced", "tls"};
 
 }  // namespace
+
+std::string_view ToText(Refusal refusal) { return kRefusals[RefusalLabels::IndexOf(refusal)]; }
 
 Labels RefusalLabels::LabelsOf(size_t index) { return {{"reason", kRefusals[index]}}; }
 

@@ -18,9 +18,17 @@ namespace sallyport {
 using Labels = std::vector<std::pair<std::string_view, std::string_view>>;
 
 // Why a connection was turned away before it began.
-enum class Refusal : uint8_t { kMaxConnections, kListenerMaxConnections };
+enum class Refusal : uint8_t {
+  kMaxConnections,
+  kListenerMaxConnections,
+  kAddressConnections,
+  kAddressRate,
+  kAddressHandshakes,
+  kAddressBlocked,
+};
+std::string_view ToText(Refusal refusal);
 struct RefusalLabels {
-  static constexpr size_t kCount = 2;
+  static constexpr size_t kCount = 6;
   static size_t IndexOf(Refusal refusal) { return static_cast<size_t>(refusal); }
   static Labels LabelsOf(size_t index);
 };

@@ -75,6 +75,12 @@ using ReceiveHistogram = Histogram<8, 18>;
   X(gauge, connections_open, "sallyport_connections_open", "Client connections open now")   \
   X(counter, connections_accepted, "sallyport_connections_accepted_total",                  \
     "Client connections accepted")                                                          \
+  X(counter, addresses_blocked, "sallyport_addresses_blocked_total",                        \
+    "Times that an address was blocked for login_failures_per_address")                     \
+  X(counter, addresses_uncounted, "sallyport_addresses_uncounted_total",                    \
+    "Clients let in without limits of their address: too many addresses are connected")     \
+  X(counter, proxy_headers_bad, "sallyport_proxy_headers_bad_total",                        \
+    "Connections closed because their PROXY header was malformed or didn't come")           \
   X(counter, server_connect_failures, "sallyport_server_connect_failures_total",            \
     "Connections to a server that could not be made")                                       \
   X(counter, throwaway_logins, "sallyport_throwaway_logins_total",                          \

@@ -228,11 +228,23 @@ void Worker::OnAccept(const Completion& completion) {
 void Worker::Adopt(int fd, const std::shared_ptr<const Service>& service) {
   stats_.connections_accepted.Add();
   if (!service->open_in_process->TryAdd(service->max_connections_in_process)) {
-    return RefuseTooMany(fd, Refusal::kMaxConnections);
+    return RefuseTooMany(fd, *service, Refusal::kMaxConnections);
   }
   if (!service->open->TryAdd(service->max_connections)) {
     service->open_in_process->Subtract();
-    return RefuseTooMany(fd, Refusal::kListenerMaxConnections);
+    return RefuseTooMany(fd, *service, Refusal::kListenerMaxConnections);
+  }
+  Visitor visitor;
+  if (service->meets_visitors()) {
+    visitor = Meet(ring_->PeerAddress(fd), *service);
+    const AddressLimiter::Answer answer = Admit(*service, ring_->now_ms(), &stats_, &visitor);
+    if (answer != AddressLimiter::Answer::kWelcome) {
+      service->open->Subtract();
+      service->open_in_process->Subtract();
+      std::string message;
+      const packet::Error error = RefusalError(answer, visitor.address, &message);
+      return Refuse(fd, *service, error, RefusalOf(answer));
+    }
   }
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<uint32_t>(slots_.size()));
@@ -244,22 +256,31 @@ void Worker::Adopt(int fd, const std::shared_ptr<const Service>& service) {
   Slot& slot = slots_[index];
   const uint64_t id = (static_cast<uint64_t>(index_) << 48) + ++accepted_;
   slot.connection =
-      std::make_unique<Connection>(&bench_, service, id, index, ++slot.generation, fd);
+      std::make_unique<Connection>(&bench_, service, id, index, ++slot.generation, fd, visitor);
   ++open_;
   stats_.connections_open.Add();
   slot.connection->Start();
 }
 
-// Costs a send and a close: no session, no server.
-void Worker::RefuseTooMany(int fd, Refusal refusal) {
+void Worker::RefuseTooMany(int fd, const Service& service, Refusal refusal) {
+  Refuse(fd, service, {1040, "08004", "Too many connections"}, refusal);
+}
+
+// Costs a send and a close: no session, no server; and a line, of which there are only so many.
+void Worker::Refuse(int fd, const Service& service, const packet::Error& error, Refusal refusal) {
   std::array<uint8_t, packet::kErrorPacketSizeMax> packet;
-  const size_t size =
-      packet::WriteErrorPacket({1040, "08004", "Too many connections"}, false, 0, packet);
+  const size_t size = packet::WriteErrorPacket(error, false, 0, packet);
   const iovec part = {packet.data(), size};
   (void)ring_->SendNow(fd, {&part, 1});
+  stats_.connections_refused.At(refusal).Add();
+  if (bench_.failed_lines.Allow(ring_->now_ms())) {
+    Line line("connection refused");
+    if (!service.name.empty()) line.Add("listener", service.name);
+    line.Add("client", ring_->PeerAddress(fd).ToString()).Add("why", ToText(refusal));
+    LogInfo(line);
+  }
   ring_->ShutdownSend(fd);
   ring_->Close(fd, false);
-  stats_.connections_refused.At(refusal).Add();
 }
 
 void Worker::FreeFinished() {
@@ -268,6 +289,7 @@ void Worker::FreeFinished() {
   }
   for (Connection* connection : std::exchange(bench_.finished, {})) {
     const uint32_t index = connection->slot();
+    Leave(connection->service(), connection->visitor());
     connection->service().open->Subtract();
     connection->service().open_in_process->Subtract();
     slots_[index].connection.reset();

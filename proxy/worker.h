@@ -95,7 +95,8 @@ class Worker {
   void ArmAccept(uint32_t index);
   void ArmAccepts();
   void Adopt(int fd, const std::shared_ptr<const Service>& service);
-  void RefuseTooMany(int fd, Refusal refusal);
+  void Refuse(int fd, const Service& service, const packet::Error& error, Refusal refusal);
+  void RefuseTooMany(int fd, const Service& service, Refusal refusal);
   void FreeFinished();
   Connection* Find(SlotTag tag);
   void TellLeftOut();

@@ -26,6 +26,8 @@ enum class IoEngine { kAuto, kIoUring, kEpoll };
 
 // Who encrypts what goes to a client. kAuto: the kernel where it can. kOn: no start without.
 enum class KernelTlsMode { kOff, kAuto, kOn };
+// The version of the PROXY header that servers get, if any.
+enum class ProxyProtocolOut { kOff, kV1, kV2 };
 
 // kAuto: entered where the kernel has it. kOn: no start without.
 enum class SandboxMode { kAuto, kOn, kOff };
@@ -87,6 +89,20 @@ struct ListenerConfig {
   // for one address of a server. 20,000 leaves room for those in TIME_WAIT; past that a client had
   // better read "Too many connections" than wait for a connect that fails.
   uint32_t max_connections = 20'000;
+
+  // Who is in front decides who may say whom a connection comes from: nobody, until he is named.
+  std::vector<std::string> proxy_protocol_networks;
+  // A server that doesn't expect the header reads it as a broken log-in.
+  ProxyProtocolOut proxy_protocol_out = ProxyProtocolOut::kOff;
+
+  // Limits of one client address are off: behind a NAT, a load balancer or a pool one address may
+  // be everybody, and what is generous to one network locks another out. How long a block lasts is
+  // MySQL's users' patience rather than an attacker's: at 10 guesses a minute none gets anywhere.
+  uint32_t max_connections_per_address = 0;
+  uint32_t connections_per_second_per_address = 0;
+  uint32_t handshakes_per_second_per_address = 0;
+  uint32_t login_failures_per_address = 0;
+  uint32_t block_time_ms = 60'000;
 
   // A lost SYN is sent again after 1 s and 3 s: both still count. Half of the 10 s after which
   // common clients give up, so that they read the proxy's error and not their own.

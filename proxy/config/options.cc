@@ -1,14 +1,12 @@
 #include "proxy/config/options.h"
 
 #include <algorithm>
-#include <array>
-#include <cassert>
-#include <sstream>
+#include <string>
 #include <type_traits>
+#include <vector>
 
 #include "proxy/config/nearest.h"
 #include "proxy/config/values.h"
-#include "toml++/toml.h"
 
 namespace sallyport {
 namespace {
@@ -22,6 +20,7 @@ constexpr std::string_view kClientCertificates[] = {"off", "optional", "required
 constexpr std::string_view kClientUsers[] = {"off", "cn", "san_dns", "san_email", "san_uri"};
 constexpr std::string_view kBalances[] = {"first-available", "round-robin", "least-connections"};
 constexpr std::string_view kKernelTlsModes[] = {"off", "auto", "on"};
+constexpr std::string_view kProxyProtocolOuts[] = {"off", "v1", "v2"};
 constexpr std::string_view kIoEngines[] = {"auto", "io_uring", "epoll"};
 constexpr std::string_view kCongestionControls[] = {"auto", "system", "cubic",
                                                     "reno", "dctcp",  "bbr"};
@@ -154,6 +153,27 @@ constexpr Option kOptions[] = {
      "Clients at once, in the whole process; in a [[listener]]: at once there. More are told so.",
      kCount, Option::Both{&Config::max_connections, &ListenerConfig::max_connections}, 1,
      10'000'000},
+    {"max_connections_per_address", "COUNT",
+     "Connections at once of one client address (an IPv6 /64) at a listener; 0 is no limit.",
+     kCount, &ListenerConfig::max_connections_per_address, 0, 10'000'000},
+    {"connections_per_second_per_address", "COUNT",
+     "New connections likewise, on average; a second's worth may come at once.", kCount,
+     &ListenerConfig::connections_per_second_per_address, 0, 1'000'000},
+    {"handshakes_per_second_per_address", "COUNT", "TLS handshakes likewise.", kCount,
+     &ListenerConfig::handshakes_per_second_per_address, 0, 1'000'000},
+    {"login_failures_per_address", "COUNT",
+     "Wrong passwords within block_time that block an address for block_time; 0 is never.", kCount,
+     &ListenerConfig::login_failures_per_address, 0, 1'000'000},
+    {"block_time", "SECONDS", "For login_failures_per_address.", kSeconds,
+     &ListenerConfig::block_time_ms, 1, kDay},
+    {"proxy_protocol_networks", "NETWORK,...",
+     "From there each connection must begin with a PROXY header (v1 or v2), which says whose it "
+     "is: 192.0.2.0/24, 2001:db8::/32, an address, or * for all. From elsewhere none is accepted.",
+     kNetworks, &ListenerConfig::proxy_protocol_networks},
+    {"proxy_protocol_out", "VERSION",
+     "v1 or v2: tell servers the client's address in a PROXY header. They must expect it "
+     "(MariaDB's and Percona's proxy_protocol_networks). off: don't.",
+     kChoice, &ListenerConfig::proxy_protocol_out, 0, 0, kProxyProtocolOuts},
     {"connect_timeout", "SECONDS", "For connecting to a server.", kSeconds,
      &ListenerConfig::connect_timeout_ms, 1, kHour},
     {"handshake_timeout", "SECONDS",
@@ -211,129 +231,12 @@ constexpr Option kOptions[] = {
     {"help", "", "Print this and exit.", kCommand, {}},
 };
 
-constexpr AddressRules kListenRules = {.port_zero = true, .any_host = true};
-constexpr AddressRules kServerRules = {.unix_socket = true};
-
-std::string_view Trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-template <typename Member, typename Parts>
-auto* Owner(Member Config::*, const Parts& parts) {
-  return parts.process;
-}
-template <typename Member, typename Parts>
-auto* Owner(Member ListenerConfig::*, const Parts& parts) {
-  return parts.listener;
-}
-
-// Calls `use(owner, field)` for each part that has the option and is given.
-template <typename Parts, typename Use>
-void ForEachField(const Option& option, const Parts& parts, const Use& use) {
-  const auto use_if_given = [&](auto field) {
-    if (auto* owner = Owner(field, parts); owner != nullptr) use(owner, field);
-  };
-  std::visit(
-      [&](auto field) {
-        if constexpr (std::is_same_v<decltype(field), Option::Both>) {
-          use_if_given(field.process);
-          use_if_given(field.listener);
-        } else if constexpr (!std::is_same_v<decltype(field), std::monostate>) {
-          use_if_given(field);
-        }
-      },
-      option.field);
-}
-
-// Puts `value` into the field, which the table gives the right type for the option's kind.
-template <typename Value>
-void Store(const Option& option, Value value, const OptionTarget& to) {
-  ForEachField(option, to, [&](auto* owner, auto field) {
-    using Member = std::remove_reference_t<decltype(owner->*field)>;
-    if constexpr (std::is_same_v<Member, Value>) {
-      owner->*field = value;
-    } else if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool> &&
-                         (std::is_integral_v<Member> || std::is_enum_v<Member>)) {
-      owner->*field = static_cast<Member>(value);
-    }
-  });
-}
-
-// Calls `use(list)` for each part's list.
-template <typename Use>
-void ForEachList(const Option& option, const OptionTarget& to, const Use& use) {
-  ForEachField(option, to, [&](auto* owner, auto field) {
-    using Member = std::remove_reference_t<decltype(owner->*field)>;
-    if constexpr (std::is_same_v<Member, std::vector<std::string>>) use(&(owner->*field));
-  });
-}
-
-absl::Status AddAddresses(const Option& option, std::string_view text, const AddressRules& rules,
-                          const OptionTarget& to) {
-  for (;;) {
-    const size_t comma = text.find(',');
-    const std::string_view address = Trimmed(text.substr(0, comma));
-    if (address.empty()) return absl::InvalidArgumentError("an address is missing");
-    const absl::StatusOr<Endpoint> endpoint = ParseAddress(address, rules);
-    if (!endpoint.ok()) return endpoint.status();
-    ForEachList(option, to, [&](auto* list) { list->emplace_back(address); });
-    if (comma == std::string_view::npos) return absl::OkStatus();
-    text.remove_prefix(comma + 1);
-  }
-}
-
-absl::Status SetChoice(const Option& option, std::string_view text, const OptionTarget& to) {
-  const absl::StatusOr<size_t> choice = ParseChoice(text, option.choices);
-  if (!choice.ok()) return choice.status();
-  Store(option, *choice, to);                               // An enum.
-  Store(option, std::string(option.choices[*choice]), to);  // A text.
-  return absl::OkStatus();
-}
-
-absl::Status SetText(const Option& option, std::string_view text, const absl::Status& status,
-                     const OptionTarget& to) {
-  if (status.ok()) Store(option, std::string(text), to);
-  return status;
-}
-
-template <typename Value>
-absl::Status SetParsed(const Option& option, const absl::StatusOr<Value>& value,
-                       const OptionTarget& to) {
-  if (value.ok()) Store(option, *value, to);
-  return value.status();
-}
-
 template <typename Member>
-std::vector<std::string> ItemsOf(const Option& option, const Member& member) {
-  if constexpr (std::is_same_v<Member, bool>) {
-    return {member ? "true" : "false"};
-  } else if constexpr (std::is_same_v<Member, std::string>) {
-    return {member};
-  } else if constexpr (std::is_same_v<Member, std::vector<std::string>>) {
-    return member;
-  } else if constexpr (std::is_enum_v<Member>) {
-    return {std::string(option.choices[static_cast<size_t>(member)])};
-  } else {
-    return {option.kind == kSeconds ? SecondsText(member) : std::to_string(member)};
-  }
-}
-
-// What a flag would say for a field, one item at a time.
-std::vector<std::string> Items(const Option& option, const OptionSource& from) {
-  std::vector<std::string> items;
-  ForEachField(option, from, [&](const auto* owner, auto field) {
-    if (items.empty()) items = ItemsOf(option, owner->*field);
-  });
-  return items;
-}
-
-std::string TomlString(const std::string& text) {
-  std::ostringstream out;
-  out << toml::toml_formatter(toml::value<std::string>(text), toml::format_flags::none);
-  return out.str();
-}
+struct OwnerOf;
+template <typename Value, typename Class>
+struct OwnerOf<Value Class::*> {
+  using Type = Class;
+};
 
 }  // namespace
 
@@ -354,14 +257,15 @@ bool Option::is_listener_key() const {
         } else if constexpr (std::is_same_v<Member, std::monostate>) {
           return false;
         } else {
-          return std::is_same_v<decltype(Owner(member, OptionSource{})), const ListenerConfig*>;
+          return std::is_same_v<typename OwnerOf<Member>::Type, ListenerConfig>;
         }
       },
       field);
 }
 
 bool Option::is_list() const {
-  return kind == kListenAddresses || kind == kServerAddresses || kind == kPaths;
+  return kind == kListenAddresses || kind == kServerAddresses || kind == kPaths ||
+         kind == kNetworks;
 }
 
 // What belongs to the process was set up once; what belongs to a listener is in a snapshot that
@@ -393,65 +297,6 @@ std::string_view NearestOption(std::string_view name, OptionPlace place) {
   }
   if (place == OptionPlace::kFile) names.push_back(kListenerTable);
   return Nearest(NormalizedName(name), names);
-}
-
-absl::Status SetOption(const Option& option, std::string_view text, const OptionTarget& to) {
-  switch (option.kind) {
-    case kCommand:
-    case kConfigFile:
-      break;
-    case kBool:
-      return SetParsed(option, ParseBool(text), to);
-    case kCount:
-      return SetParsed(option, ParseCount(text, option.min, option.max), to);
-    case kSeconds:
-      return SetParsed(option, ParseSeconds(text, option.min, option.max), to);
-    case kText:
-    case kPath:
-      return SetText(option, text, CheckPath(text), to);
-    case kPaths:
-      if (!text.empty()) ForEachList(option, to, [&](auto* list) { list->emplace_back(text); });
-      return CheckPath(text);
-    case kChoice:
-      return SetChoice(option, text, to);
-    case kListenAddresses:
-      return AddAddresses(option, text, kListenRules, to);
-    case kServerAddresses:
-      return AddAddresses(option, text, kServerRules, to);
-    case kAdminAddress:
-      return SetText(option, text,
-                     text.empty() ? absl::OkStatus() : ParseAddress(text, kListenRules).status(),
-                     to);
-    case kName:
-      return SetText(option, text, CheckName(text), to);
-  }
-  assert(false && "not a key");
-  return absl::InternalError("not a key");
-}
-
-void ClearOption(const Option& option, const OptionTarget& to) {
-  ForEachList(option, to, [](auto* list) { list->clear(); });
-}
-
-void CopyOption(const Option& option, const OptionSource& from, const OptionTarget& to) {
-  ForEachField(option, to,
-               [&](auto* owner, auto field) { owner->*field = Owner(field, from)->*field; });
-}
-
-std::string OptionText(const Option& option, const OptionSource& from) {
-  std::string text;
-  for (const std::string& item : Items(option, from)) text += (text.empty() ? "" : ",") + item;
-  return text;
-}
-
-std::string OptionToml(const Option& option, const OptionSource& from) {
-  const std::vector<std::string> items = Items(option, from);
-  if (option.kind == kBool || option.kind == kCount || option.kind == kSeconds) return items[0];
-  if (option.kind == kPaths && items.size() < 2) return TomlString(items.empty() ? "" : items[0]);
-  if (!option.is_list()) return TomlString(items[0]);
-  std::string text;
-  for (const std::string& item : items) text += (text.empty() ? "[" : ", ") + TomlString(item);
-  return text + "]";
 }
 
 }  // namespace sallyport

@@ -28,7 +28,8 @@ enum class OptionKind {
   kListenAddresses,
   kServerAddresses,
   kAdminAddress,
-  kName,  // Of a listener; no flag.
+  kNetworks,  // A list that may be empty.
+  kName,      // Of a listener; no flag.
 };
 
 // What an option is set in, or read from. Null: not that part.
@@ -54,7 +55,8 @@ struct Option {
                    int ListenerConfig::*, uint32_t ListenerConfig::*, std::string ListenerConfig::*,
                    std::vector<std::string> ListenerConfig::*, TlsMode ListenerConfig::*,
                    TlsClientCertificates ListenerConfig::*, TlsClientUser ListenerConfig::*,
-                   Balance ListenerConfig::*, KernelTlsMode ListenerConfig::*, Both>;
+                   Balance ListenerConfig::*, KernelTlsMode ListenerConfig::*,
+                   ProxyProtocolOut ListenerConfig::*, Both>;
 
   std::string_view name;  // With '_'; '-' is the same in flags and keys.
   std::string_view value_name;

@@ -107,6 +107,8 @@ class Ring {
   // set on a listening socket is inherited by the connections it accepts.
   virtual void Tune(int fd, const SocketTuning& tuning) = 0;
   virtual Address PeerAddress(int fd) = 0;
+  // OwnAddress: the one that the peer connected to.
+  virtual Address OwnAddress(int fd) = 0;
 
   // RecvNow reads what is there: bytes, 0 at the end of stream, -EAGAIN when nothing is there.
   // REQUIRES: !room.empty(). While a Recv is in flight on fd, its bytes come in order only if no

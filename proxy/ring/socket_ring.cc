@@ -70,6 +70,8 @@ Address SocketRing::PeerAddress(int fd) {
   return Address(address, size);
 }
 
+Address SocketRing::OwnAddress(int fd) { return LocalAddress(fd); }
+
 int32_t SocketRing::RecvNow(int fd, std::span<uint8_t> room) {
   // An empty room would read as the end of the stream.
   RingCheck(!room.empty(), "RecvNow into an empty room");

@@ -19,6 +19,7 @@ class SocketRing : public Ring {
   int OpenSocket(const Address& address) override;
   void Tune(int fd, const SocketTuning& tuning) override;
   Address PeerAddress(int fd) override;
+  Address OwnAddress(int fd) override;
   int32_t RecvNow(int fd, std::span<uint8_t> room) override;
   int32_t SendNow(int fd, std::span<const iovec> parts) override;
   int32_t SpliceNow(int from, int to, size_t size) override;

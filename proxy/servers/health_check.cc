@@ -4,11 +4,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proxy/proxy_protocol/header.h"
 
 namespace sallyport {
 namespace {
@@ -20,7 +22,8 @@ constexpr uint16_t kTooManyConnections = 1040;
 
 const SessionOptions HealthCheck::kOptions;
 
-HealthCheck::HealthCheck(const Address& address) : session_(kOptions) {
+HealthCheck::HealthCheck(const Address& address, int proxy_protocol)
+    : proxy_protocol_(proxy_protocol), session_(kOptions) {
   fd_ = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd_ < 0 || (connect(fd_, address.get(), address.size()) != 0 && errno != EINPROGRESS)) {
     why_ = absl::StrCat("health check: ", std::strerror(errno));
@@ -48,12 +51,20 @@ HealthCheck::Result HealthCheck::OnConnected(Outboxes* outboxes) {
   getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) return Fail(std::strerror(error));
   connected_ = true;
+  if (!SendProxyHeader()) return Fail("the PROXY header can't be sent");
   session_.End(Side::kClient, false, outboxes);
   for (const Side side : kBothSides) (*outboxes)[side].Clear(false);
   return Result::kRunning;
 }
 
-// What is sent has some hundred bytes, which a fresh socket takes at once.
+// As all that is sent, it has some hundred bytes at most, which a fresh socket takes at once.
+bool HealthCheck::SendProxyHeader() {
+  if (proxy_protocol_ == 0) return true;
+  std::array<uint8_t, kProxyHeaderRoom> room;
+  const size_t size = WriteLocalProxyHeader(proxy_protocol_, room);
+  return send(fd_, room.data(), size, MSG_NOSIGNAL) == static_cast<ssize_t>(size);
+}
+
 HealthCheck::Result HealthCheck::OnBytes(std::span<uint8_t> bytes, Outboxes* outboxes) {
   bool sent = true;
   session_.Receive(Side::kServer, bytes, outboxes);

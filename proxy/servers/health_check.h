@@ -18,8 +18,9 @@ class HealthCheck {
  public:
   enum class Result : uint8_t { kRunning, kPassed, kFailed };
 
-  // Begins to connect. The socket is the check's own.
-  explicit HealthCheck(const Address& address);
+  // Begins to connect. The socket is the check's own. proxy_protocol: the version of the PROXY
+  // header that this server waits for, which says that there is no client (LOCAL); 0: none.
+  HealthCheck(const Address& address, int proxy_protocol);
   ~HealthCheck();
   HealthCheck(const HealthCheck&) = delete;
   HealthCheck& operator=(const HealthCheck&) = delete;
@@ -35,6 +36,7 @@ class HealthCheck {
 
  private:
   Result Fail(std::string why);
+  bool SendProxyHeader();
   Result OnConnected(Outboxes* outboxes);
   Result OnBytes(std::span<uint8_t> bytes, Outboxes* outboxes);
   Result Verdict();
@@ -42,6 +44,7 @@ class HealthCheck {
   static const SessionOptions kOptions;
 
   int fd_ = -1;
+  int proxy_protocol_;
   bool connected_ = false;
   Session session_;
   std::string why_;

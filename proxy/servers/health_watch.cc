@@ -122,8 +122,9 @@ uint64_t HealthWatch::WaitAndStep() {
 }
 
 void HealthWatch::Begin(Patient* patient, uint64_t now_ms) {
-  patient->check = std::make_unique<HealthCheck>(patient->target.address);
-  patient->due_ms = now_ms + patient->target.timeout_ms;
+  const HealthTarget& target = patient->target;
+  patient->check = std::make_unique<HealthCheck>(target.address, target.proxy_protocol);
+  patient->due_ms = now_ms + target.timeout_ms;
   if (!patient->check->why().empty()) Conclude(patient, HealthCheck::Result::kFailed, now_ms);
 }
 

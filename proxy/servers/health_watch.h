@@ -20,6 +20,7 @@ struct HealthTarget {
   std::shared_ptr<ServerState> state;
   uint32_t interval_ms = 0;
   uint32_t timeout_ms = 0;
+  int proxy_protocol = 0;  // As HealthCheck takes it.
 };
 
 class HealthWatch {

@@ -11,6 +11,8 @@ namespace sallyport {
 #define SALLYPORT_CLOSE_REASONS(X)                                    \
   X(kNone, "none")                                                    \
   X(kTooManyConnections, "too_many_connections")                      \
+  X(kBadProxyHeader, "bad_proxy_header")                              \
+  X(kAddressRefused, "address_refused") /* One of its limits. */      \
   X(kServerUnreachable, "server_unreachable")                         \
   X(kServerRefused, "server_refused") /* ERR instead of a greeting */ \
   X(kServerMalformed, "server_malformed")                             \

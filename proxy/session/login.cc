@@ -28,6 +28,9 @@ MutableBytes EditableIn(MutableBytes packet, Bytes view) {
   return packet.subspan(static_cast<size_t>(view.data() - packet.data()), view.size());
 }
 
+// ER_ACCESS_DENIED_ERROR and ER_ACCESS_DENIED_NO_PASSWORD_ERROR: a wrong name or password.
+bool IsDenial(uint16_t code) { return code == 1045 || code == 1698; }
+
 bool IsErr(Bytes payload) { return !payload.empty() && payload[0] == 0xFF; }
 
 }  // namespace
@@ -133,6 +136,11 @@ void Session::OnClientReply(MutableBytes packet, Outboxes* out) {
   switch (packet::ClassifyClientReply(packet::Payload(packet))) {
     case packet::ClientReply::kSslRequest:
       if (options_.tls == nullptr) return BadHandshake("TLS was not offered", out);
+      if (tls_refused_) {
+        summary_.detail = "too many TLS handshakes a second from this address";
+        EndClient(out);
+        return LeaveClient(CloseReason::kAddressRefused, out);
+      }
       tls_ = std::make_unique<tls::Engine>(*options_.tls);
       summary_.tls_used = true;
       phase_ = Phase::kTlsHandshake;
@@ -255,6 +263,7 @@ void Session::OnServerAuth(MutableBytes packet, Outboxes* out) {
     if (packet::ParseErrorPacket(payload, &error) == packet::Parse::kOk) {
       summary_.detail = absl::StrCat(error.code, " ") + std::string(error.message);
       summary_.server_error = error.code;
+      if (IsDenial(error.code)) ++summary_.passwords_denied;
     }
     FinishAuth(false, out);
   }

@@ -82,6 +82,7 @@ struct SessionSummary {
   bool mediated = false;
   bool logged_in = false;
   bool throwaway_login = false;
+  uint32_t passwords_denied = 0;  // ERR 1045 and the like, of the client's own log-ins.
 };
 
 class Session {
@@ -94,6 +95,12 @@ class Session {
   // ServerConnected tells, before the first bytes of the server, whether mysqld counts the link as
   // secure (a unix socket).
   void ServerConnected(bool server_secure) { server_secure_ = server_secure; }
+
+  // ServerAbsent: none was dialled and none will be, so none needs its log-in finished.
+  void ServerAbsent() { ended_[Side::kServer] = true; }
+  // set_tls_refused: whether an SSLRequest that comes from now on ends the session
+  // (kAddressRefused). Without a word: what a client reads next is TLS to it.
+  void set_tls_refused(bool refused) { tls_refused_ = refused; }
 
   // Receive takes all of `bytes`, which may be edited and must stay until the outboxes were sent,
   // and adds what is to be sent. REQUIRES: accepts(from); !again(); bytes.size() <=
@@ -218,6 +225,7 @@ class Session {
   bool client_ended_ = false;     // close_notify or FIN was made: nothing can follow.
   bool compressed_ = false;
   bool server_secure_ = false;
+  bool tls_refused_ = false;
   PerSide<bool> ended_;
   PerSide<uint8_t> sequence_id_;
 

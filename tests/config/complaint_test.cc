@@ -56,6 +56,16 @@ const FlagCase kFlagCases[] = {
     {{"--io-engine", ""}, "--io_engine: \"\" is none of auto, io_uring, epoll"},
     {{"--log_level=loud"}, "--log_level: \"loud\" is none of debug, info, warning, error"},
     {{"--core_dumps=maybe"}, "--core_dumps: \"maybe\" is neither true nor false"},
+    {{"--proxy_protocol_out=v3"}, "--proxy_protocol_out: \"v3\" is none of off, v1, v2"},
+    {{"--proxy_protocol_networks=::1,localhost"},
+     "--proxy_protocol_networks: \"localhost\" is no network (192.0.2.0/24, 2001:db8::/32, ADDRESS "
+     "or *)"},
+    {{"--proxy_protocol_networks=10.0.0.1/8"},
+     "--proxy_protocol_networks: \"10.0.0.1/8\" has bits behind its prefix; 10.0.0.0 is the "
+     "network's address"},
+    {{"--proxy_protocol_networks=10.0.0.0/33"},
+     "--proxy_protocol_networks: \"10.0.0.0/33\" has a prefix that is no number from 0 to 32"},
+    {{"--proxy_protocol_networks=::1,"}, "--proxy_protocol_networks: a network is missing"},
     {{"--workers=many"}, "--workers: \"many\" is not a whole number"},
     {{"--workers", "-1"}, "--workers: \"-1\" is not between 0 and 1024"},
     {{"--signers", "-2"}, "--signers: \"-2\" is not between -1 and 1024"},
@@ -173,6 +183,8 @@ const TomlCase kTomlCases[] = {
     {"listen = [\n  'a:1',\n  6033,\n]",
      "3: listen: an address in quotes, or an array of them, is wanted here"},
     {"listen = [['a:1']]", "1: listen: an address in quotes, or an array of them, is wanted here"},
+    {"proxy_protocol_networks = [1]",
+     "1: proxy_protocol_networks: a network in quotes, or an array of them, is wanted here"},
     {"listen = []", "1: listen: at least one address is needed"},
     // Values.
     {"listen = [\n  'a:1',\n  'b',\n]", "3: listen: \"b\" has no port (HOST:PORT)"},

@@ -80,7 +80,12 @@ TEST(Reload, NoKeyIsForgotten) {
                                                             : "7";
     const bool address = option.is_list() || option.kind == OptionKind::kAdminAddress;
     if (option.is_list()) ClearOption(option, {&after, &after.listeners[0]});
-    ASSERT_TRUE(SetOption(option, address ? "x:7" : text, {&after, &after.listeners[0]}).ok());
+    if (option.kind == OptionKind::kNetworks) {
+      text = "::7";
+    } else if (address) {
+      text = "x:7";
+    }
+    ASSERT_TRUE(SetOption(option, text, {&after, &after.listeners[0]}).ok());
     const ReloadPlan plan = PlanReload(before, after);
     const Config& expected = option.needs_restart() ? before : after;
     EXPECT_EQ(OptionText(option, {&plan.config, &plan.config.listeners[0]}),

@@ -82,9 +82,10 @@ std::string Hear(int fd) {
 std::string Greeting() { return Packet(0, tests::Greeting().payload()); }
 
 // Runs checks until one has changed nothing more; the verdict.
-HealthCheck::Result Check(const std::function<void(int fd)>& behave, std::string* why) {
+HealthCheck::Result Check(const std::function<void(int fd)>& behave, std::string* why,
+                          int proxy_protocol = 0) {
   Server server(behave);
-  HealthCheck check(server.address());
+  HealthCheck check(server.address(), proxy_protocol);
   std::vector<uint8_t> room(kReceiveBytesMax);
   Outboxes outboxes;
   for (;;) {
@@ -125,6 +126,22 @@ TEST(HealthCheck, AnswersAnAuthSwitchRequest) {
                 &why),
             HealthCheck::Result::kPassed);
   EXPECT_EQ(answer, "");
+}
+
+// A server that wants a PROXY header says nothing before it.
+TEST(HealthCheck, SendsAProxyHeaderFirst) {
+  const std::string header = "PROXY UNKNOWN\r\n";
+  std::string sent(header.size(), '\0'), why;
+  EXPECT_EQ(Check(
+                [&](int fd) {
+                  recv(fd, sent.data(), sent.size(), MSG_WAITALL);
+                  Say(fd, Greeting());
+                  Hear(fd);
+                  Say(fd, Packet(2, Err(1045)));
+                },
+                &why, 1),
+            HealthCheck::Result::kPassed);
+  EXPECT_EQ(sent, header);
 }
 
 TEST(HealthCheck, AFullServerIsAlive) {

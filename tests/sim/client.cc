@@ -233,6 +233,7 @@ void Client::CheckEnd() const {
   if (completed_ || left() || host_.options.hostile || host_.stopped) return;
   const bool excused =
       !host_.options.calm() && (server_ == nullptr || server_->left() || !error_.empty() ||
+                                host_.options.of_address.handshakes_per_second != 0 ||
                                 host_.options.clock_jumps || host_.options.kernel.breaks != 0);
   if (!excused) {
     Fail("client " + plan_.user + " did not come to its end: state " +

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/limiter/address_limiter.h"
 #include "tests/sim/dice.h"
 #include "tests/sim/net.h"
 
@@ -41,8 +42,9 @@ struct Options {
   size_t workers = 1;
   uint32_t max_connections = 1000;
   uint32_t max_connections_of_listener = 1000;
-  bool leavers = false;  // Peers leave early, stall, are killed.
-  bool hostile = false;  // And say what nobody should: then only the proxy's own rules hold.
+  AddressLimits of_address;  // All clients have one address.
+  bool leavers = false;      // Peers leave early, stall, are killed.
+  bool hostile = false;      // And say what nobody should: then only the proxy's own rules hold.
   bool clock_jumps = false;
   bool stops = false;    // Workers are stopped while sessions run.
   bool reloads = false;  // They get new snapshots of what they serve.
@@ -55,7 +57,7 @@ struct Options {
   // calm: nothing is in a session's way, so each one must come to its end.
   bool calm() const {
     return !leavers && !hostile && !clock_jumps && !stops && max_connections >= sessions &&
-           max_connections_of_listener >= sessions &&
+           max_connections_of_listener >= sessions && !of_address.any() &&
            kernel.accept_fails + kernel.open_fails + kernel.connect_fails + kernel.connect_hangs +
                    kernel.breaks ==
                0;

@@ -35,6 +35,7 @@ class SimRing final : public Ring {
   int OpenSocket(const Address& address) override;
   void Tune(int fd, const SocketTuning& tuning) override;
   Address PeerAddress(int fd) override;
+  Address OwnAddress(int fd) override;
   int32_t RecvNow(int fd, std::span<uint8_t> room) override;
   bool DrainAllowed(int fd) override;
   int32_t SendNow(int fd, std::span<const iovec> parts) override;

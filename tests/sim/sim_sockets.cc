@@ -45,6 +45,14 @@ Address SimRing::PeerAddress(int fd) {
   return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
 }
 
+Address SimRing::OwnAddress(int fd) {
+  Socket(fd, "OwnAddress");
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(6033);
+  return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+}
+
 // A connection that breaks under way: a router, a cable.
 bool SimRing::BreaksNow(Wire* wire) { return !wire->reset_to_proxy && host_.Lucky(traits_.breaks); }
 

@@ -1,6 +1,7 @@
 #include "tests/sim/world.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <utility>
 
@@ -40,6 +41,7 @@ Keys MakeKeys() {
 
 World::World(uint64_t seed, const Keys& keys, Coverage* counts) : Host(seed, counts) {
   DrawOptions();
+  DrawAddressLimits(Dice(~seed));
   DrawKernel();
   MakeServices(keys);
   StartWorkers();
@@ -66,6 +68,20 @@ void World::DrawOptions() {
   options.clock_jumps = dice.OneIn(8);
   options.stops = dice.OneIn(8);
   options.reloads = dice.OneIn(8);
+}
+
+// From dice of its own: in most worlds there are none, and those are as they were without.
+void World::DrawAddressLimits(Dice dice_of_limits) {
+  if (!dice_of_limits.OneIn(16)) return;
+  const auto draw = [&](size_t least, size_t most) {
+    return static_cast<uint32_t>(dice_of_limits.Between(least, most));
+  };
+  AddressLimits& limits = options.of_address;
+  limits.connections = draw(1, 10);
+  limits.connections_per_second = draw(0, 100);
+  limits.handshakes_per_second = draw(0, 20);
+  limits.login_failures = draw(0, 10);
+  limits.block_ms = 1000;
 }
 
 void World::DrawKernel() {
@@ -114,6 +130,9 @@ void World::MakeServices(const Keys& keys) {
   for (size_t i = 1; i < counts_.size(); ++i) {
     service.open_in_process = &counts_[0];
     service.open = &counts_[i];
+    service.address_limits = options.of_address;
+    service.limiter = &limiter_;
+    service.listener = static_cast<uint32_t>(i);
     services_.push_back(std::make_shared<Service>(service));
   }
 }
@@ -319,6 +338,11 @@ void World::CheckEnd() {
   for (OpenCount& count : counts_) Require(count.TryAdd(1), "an OpenCount is not 0");
   for (const ServerAddress& server : services_[0]->servers) {
     Require(server.state->open() == 0, "a server's open connections are not 0");
+  }
+  const IpAddress everybody = IpAddress::FromV4(std::array<uint8_t, 4>{});
+  for (uint32_t listener = 1; listener < counts_.size(); ++listener) {
+    const auto admission = limiter_.Admit(AddressKey(everybody, listener), {.connections = 1}, 0);
+    Require(admission.counted, "a connection is still counted for its address");
   }
   workers_.clear();
   Require(net.open_files() == 0, "a file descriptor was never closed");

@@ -46,6 +46,7 @@ class World final : public Host {
   Server* FindServer(std::string_view nonce) override;
 
   void DrawOptions();
+  void DrawAddressLimits(Dice dice_of_limits);
   void DrawKernel();
   void MakeServices(const Keys& keys);
   void StartWorkers();
@@ -60,6 +61,7 @@ class World final : public Host {
   void Describe() const;
 
   std::vector<OpenCount> counts_;  // The process's, then each listener's.
+  AddressLimiter limiter_{1024, 0};
   Services services_;
   std::vector<Running> workers_;
   std::vector<std::unique_ptr<Client>> clients_;
