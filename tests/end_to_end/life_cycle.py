@@ -35,7 +35,8 @@ class Room:
 
     def run(self, *arguments, seconds=15):
         """Runs the binary to its end. Gives (exit code, output)."""
-        done = subprocess.run([self.options.proxy, *arguments], check=False, timeout=seconds,
+        done = subprocess.run([self.options.proxy, *arguments], check=False,
+                              timeout=processes.patience(seconds),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
         return done.returncode, done.stdout
@@ -73,7 +74,7 @@ def refused(port):
 
 def exit_within(proxy, seconds):
     try:
-        return proxy.process.wait(seconds)
+        return proxy.process.wait(processes.patience(seconds))
     except subprocess.TimeoutExpired:
         return "still running"
 

@@ -141,7 +141,7 @@ class Server:
         done = subprocess.run(
             ["mariadb", "--no-defaults", "--user=root", f"--socket={socket}", "--batch",
              "--skip-column-names"], input=sql, capture_output=True, text=True, check=False,
-            timeout=60)
+            timeout=processes.patience(60))
         if done.returncode != 0:
             raise RuntimeError(f"{self.name}: {done.stderr.strip()}")
         return done.stdout

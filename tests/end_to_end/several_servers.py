@@ -50,7 +50,8 @@ class Room:
     def connect(self, proxy, tls=False):
         return pymysql.connect(
             host="127.0.0.1", port=proxy.port, user=self.account.user,
-            password=self.account.password, connect_timeout=20, read_timeout=20,
+            password=self.account.password, connect_timeout=int(processes.patience(20)),
+            read_timeout=int(processes.patience(20)),
             ssl={"ca": self.authority.ca} if tls else None)
 
     def place(self, connection):
