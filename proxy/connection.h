@@ -5,7 +5,8 @@
 // reading a side:
 //
 //   Recv op   small messages, and whenever nothing is known. Idle connections hold no memory
-//   Drain     what the socket still held behind a full Recv, in one large read
+//   Drain     what the socket still held behind a full Recv, in one large read; and what comes
+//             when the ring's buffers are used up
 //   bulk      polled, then read in large pieces; spliced through a pipe where the Session passes
 //             bytes through unseen. Bytes that the other socket won't take stay in the pipe
 //
@@ -82,8 +83,8 @@ class Connection {
   // client.
   void Start();
   void OnCompletion(const Completion& completion);
-  // Drain reads in bulk, past the Recv op, what the socket still holds. Call with no completion of
-  // this batch unhandled.
+  // Drain reads in bulk, past the Recv op, what the socket still holds, or what the ring had no
+  // buffer for. Call with no completion of this batch unhandled.
   void Drain();
   // StepHandshake gives the Session the bytes of a TLS handshake that waited for their turn.
   void StepHandshake();
@@ -159,6 +160,7 @@ class Connection {
 
   // --- Moving bytes (relay.cc).
   void OnRecv(Side side, const Completion& completion);
+  void WantDrain(Side side);
   void OnReadPoll(Side side);
   void OnSendPoll(Side side);
   void Take(Side from, std::span<uint8_t> bytes);
