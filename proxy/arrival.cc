@@ -78,7 +78,7 @@ void Connection::SendProxyHeader() {
   const std::optional<IpEndpoint>& destination = visitor_.destination;
   std::array<uint8_t, kProxyHeaderRoom> room;
   const size_t size = source.has_value() && destination.has_value()
-                          ? WriteProxyHeader(version, *source, *destination, room)
+                          ? WriteProxyHeader(version, *source, *destination, nullptr, room)
                           : WriteLocalProxyHeader(version, room);
   bench_->outboxes[Side::kServer].AddCopy(std::span(room).first(size));
   SendOutboxes(false);
