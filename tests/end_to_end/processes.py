@@ -19,6 +19,11 @@ import sys
 import tempfile
 import time
 
+import sanitizer
+
+# How many times as long as usual everything may take: set where the proxy (a sanitizer's), or all
+# that runs (an emulator's), is slow.
+_PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "1"))
 # /tmp and not $TMPDIR: Bazel's is longer than the 107 bytes that a unix socket's path may have.
 FOLDER_PREFIX = "/tmp/sallyport-test-"
 
@@ -85,19 +90,25 @@ def start(command, **options):
     return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *command], **options)
 
 
-def stop(process, patience=20):
+def stop(process, seconds=20):
     """Ends it, kindly first. Gives the exit code."""
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(patience)
+            process.wait(patience(seconds))
         except subprocess.TimeoutExpired:
             process.kill()
     return process.wait()
 
 
+def patience(seconds):
+    """How long to wait, here, for what takes less than `seconds` usually."""
+    return seconds * _PATIENCE
+
+
 def wait_until(condition, seconds, what):
     """Polls; `what` names what was waited for, where it does not come."""
+    seconds = patience(seconds)
     end = time.monotonic() + seconds
     pause = 0.005
     while True:
@@ -122,7 +133,10 @@ def run_main(main):
     signal.signal(signal.SIGTERM, on_sigterm)
     sys.stdout.reconfigure(line_buffering=True)
     try:
-        sys.exit(main())
+        code = main()
+        for head in sanitizer.heads:
+            print(f"FAILED  a report: {head}")
+        sys.exit(code or min(len(sanitizer.heads), 1))
     except Skipped as reason:
         print(f"SKIPPED: {reason}")
         sys.exit(0)

@@ -45,7 +45,8 @@ def signed(proxy):
 
 def run(command):
     """(whether it ended well, what it said)"""
-    done = subprocess.run(command, check=False, timeout=30, stdin=subprocess.DEVNULL,
+    done = subprocess.run(command, check=False, timeout=processes.patience(30),
+                          stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return done.returncode == 0, done.stdout
 
@@ -144,7 +145,7 @@ def start_handshakes(socks):
 
 
 def greet_and_wait(sock):
-    sock.settimeout(90)  # A storm may take a sanitizer's build that long.
+    sock.settimeout(processes.patience(90))  # A storm may take a sanitizer's build that long.
     sock.sendall(wire.greeting())
     wire.read_to_end(sock)
 
@@ -202,7 +203,7 @@ def all_leave(room):
     """Clients that do not wait for their signature leave nothing behind, and whoever takes their
     place is not given theirs."""
     with wire.FakeServer(wire.accept_everybody) as server:
-        with room.proxy(server.address, "--signers=1") as proxy:
+        with room.proxy(server.address, "--signers=1", "--handshake_timeout=60") as proxy:
             for _ in range(3):
                 socks = greeted(proxy, 400)
                 start_handshakes(socks)
