@@ -262,8 +262,8 @@ def open_rooms(options, folder, authority):
                         io_engine=options.io_engine,
                         # A Java client on a busy machine can take longer than the default.
                         arguments=[f"--handshake_timeout={processes.patience(60):.0f}",
-                                   f"--kernel_tls={options.kernel_tls}", *(
-                            [f"--sni_server=localhost={target}"] if options.greets else [])]))
+                                   f"--kernel_tls={options.kernel_tls}",
+                                   *([f"--sni_server=localhost={target}"] * options.greets)]))
                     if proxies[way].port is None:
                         raise RuntimeError("the proxy does not start: "
                                            + " / ".join(proxies[way].lines))
