@@ -385,7 +385,8 @@ void Session::Excuse(Outboxes* out) {
 void Session::OnServerPacketInExcuse(MutableBytes packet, Outboxes* out) {
   if (!login_forwarded_) return OnGreeting(packet, out);
   const Bytes payload = packet::Payload(Bytes(packet));
-  const packet::AuthPacket kind = packet::ClassifyAuthPacket(payload, false);
+  const packet::AuthPacket kind = packet::ClassifyAuthPacket(
+      payload, (client_flags_ & server_flags_ & packet::MULTI_FACTOR_AUTHENTICATION) != 0);
   const bool over = kind == packet::AuthPacket::kOk || kind == packet::AuthPacket::kErr;
   if (over || ++login_->packets > kAuthPacketsMax) {
     (*out)[Side::kServer].end = true;
@@ -397,8 +398,9 @@ void Session::OnServerPacketInExcuse(MutableBytes packet, Outboxes* out) {
                           data[0] == packet::kCachingSha2FastAuthSuccess;
   if (ok_follows) return;  // An answer would come behind OK, out of order.
   packet::AuthSwitch request;
-  if (kind == packet::AuthPacket::kAuthSwitchRequest &&
-      packet::ParseAuthSwitch(payload, &request) == packet::Parse::kOk) {
+  const bool switches =
+      kind == packet::AuthPacket::kAuthSwitchRequest || kind == packet::AuthPacket::kAuthNextFactor;
+  if (switches && packet::ParseAuthSwitch(payload, &request) == packet::Parse::kOk) {
     login_->excused_plugin = std::string(request.auth_plugin_name);
   }
   server_waits_ = true;
