@@ -269,6 +269,7 @@ TEST(CommandLine, CheckConfigPrintsWhatItReadsBack) {
   }
   arguments.push_back("--tls_cert=quote\" back\\slash 'n, \xc3\xa9.crt");
   arguments.push_back("--tls_key=second.key");
+  arguments.push_back("--tls_mode=required");  // Which sni_server needs.
   const CommandLine first = Parse(arguments);
   EXPECT_EQ(first.action, Action::kCheckConfig);
   EXPECT_EQ(first.error, "");
