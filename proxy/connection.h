@@ -5,7 +5,8 @@
 // reading a side:
 //
 //   Recv op   small messages, and whenever nothing is known. Idle connections hold no memory
-//   Drain     what the socket still held behind a full Recv, in one large read
+//   Drain     what the socket still held behind a full Recv, in one large read; and what comes
+//             when the ring's buffers are used up
 //   bulk      polled, then read in large pieces; spliced through a pipe where the Session passes
 //             bytes through unseen. Bytes that the other socket won't take stay in the pipe
 //
@@ -22,8 +23,8 @@
 #include <string>
 #include <vector>
 
-#include "proxy/admission.h"
 #include "absl/container/inlined_vector.h"
+#include "proxy/admission.h"
 #include "proxy/inspect.h"
 #include "proxy/limits.h"
 #include "proxy/log/line_limit.h"
@@ -82,8 +83,8 @@ class Connection {
   // client.
   void Start();
   void OnCompletion(const Completion& completion);
-  // Drain reads in bulk, past the Recv op, what the socket still holds. Call with no completion of
-  // this batch unhandled.
+  // Drain reads in bulk, past the Recv op, what the socket still holds, or what the ring had no
+  // buffer for. Call with no completion of this batch unhandled.
   void Drain();
   // StepHandshake gives the Session the bytes of a TLS handshake that waited for their turn.
   void StepHandshake();
@@ -137,8 +138,10 @@ class Connection {
   enum class Stage : uint8_t { kHeader, kLogin, kCommand, kExcuse, kLinger };
 
   // --- The server (dial.cc).
+  void Begin();
   void ConnectToServer(int error);
   bool ChooseNextServer();
+  std::string_view server_text() const;
   void OnConnect(int32_t result);
   void OnConnectFailed(int error);
   void RefuseUnreachable(int error);
@@ -157,6 +160,7 @@ class Connection {
 
   // --- Moving bytes (relay.cc).
   void OnRecv(Side side, const Completion& completion);
+  void WantDrain(Side side);
   void OnReadPoll(Side side);
   void OnSendPoll(Side side);
   void Take(Side from, std::span<uint8_t> bytes);
@@ -230,10 +234,13 @@ class Connection {
   uint16_t server_index_ = 0;
   bool server_counted_ = false;
   bool server_answered_ = false;
-  absl::InlinedVector<uint16_t, 4> tried_;
+  bool greeting_learned_ = false;
+  absl::InlinedVector<uint16_t, 4> tried_;  // By their place in their group.
+  uint64_t look_again_ms_ = 0;        // When, for a server's greeting; 0: not wanted, or known.
+  uint64_t dial_ms_ = 0;              // When connecting to the first of them began, once it did,
   uint64_t attempt_ms_ = 0;           // When connecting to it began,
   uint64_t attempt_deadline_ms_ = 0;  // and has to end.
-  uint32_t address_failures_ = 0;  // That were counted for the client's address.
+  uint32_t address_failures_ = 0;     // That were counted for the client's address.
   bool address_handshake_counted_ = false;
   bool login_counted_ = false;
   bool handshake_counted_ = false;

@@ -19,25 +19,34 @@ void Connection::OnRecv(Side side, const Completion& completion) {
   if (closing_) return CloseIfQuiet();
   if (completion.result > 0) {
     bench_->turn_ring_bytes += completion.data.size();
-    if (completion.more_data && !link.drain_wanted) {
-      link.drain_wanted = true;
-      bench_->drains.push_back(this);
-    }
+    if (completion.more_data) WantDrain(side);
     return Take(side, completion.data);
   }
   if (completion.result == 0) return DeliverEnd(side, false);
-  if (completion.result == -ENOBUFS) bench_->stats->receive_ring_exhausted.Add();
-  if (completion.result == -ENOBUFS || completion.result == -ECANCELED) return Settle();
+  if (completion.result == -ENOBUFS) {
+    bench_->stats->receive_ring_exhausted.Add();
+    // Not armed again at once: where thousands want a buffer, most would only be told so again, and
+    // again, before their turn came.
+    return WantDrain(side);
+  }
+  if (completion.result == -ECANCELED) return Settle();
   DeliverEnd(side, true);
+}
+
+void Connection::WantDrain(Side side) {
+  if (!std::exchange(links_[side].drain_wanted, true)) bench_->drains.push_back(this);
 }
 
 void Connection::Drain() {
   for (const Side side : kBothSides) {
     Link& link = links_[side];
-    if (!std::exchange(link.drain_wanted, false) || closing_ || link.bulk) continue;
-    for (int i = 0; i < kDrainsPerTurnMax && WantsRead(side); ++i) {
-      // Asked anew each time: what Take submits may make the kernel receive for the Recv op.
-      if (!link.recv_in_flight || link.recv_cancelled || !ring().DrainAllowed(link.fd)) break;
+    if (!std::exchange(link.drain_wanted, false) || closing_) continue;
+    for (int i = 0; i < kDrainsPerTurnMax && WantsRead(side) && !link.bulk; ++i) {
+      // Asked anew each time: what Take submits may make the kernel receive for the Recv op. One
+      // that ended (ENOBUFS) has handed out all that it took.
+      const bool in_order =
+          !link.recv_in_flight || (!link.recv_cancelled && ring().DrainAllowed(link.fd));
+      if (!in_order) break;
       // The end is left to the Recv op. An error is told only once: remembered, for that op.
       const int32_t received = ring().RecvNow(link.fd, bench_->receive_room);
       if (received < 0 && received != -EAGAIN) Break(side);
@@ -47,10 +56,8 @@ void Connection::Drain() {
       if (closing_) return;
       if (count < bench_->receive_room.size()) break;
     }
-    if (link.turn_bytes >= kBulkBytesMin && session_.phase() == Phase::kCommand) {
-      link.bulk = true;
-      UpdateReads();
-    }
+    if (link.turn_bytes >= kBulkBytesMin && session_.phase() == Phase::kCommand) link.bulk = true;
+    UpdateReads();
   }
 }
 
@@ -217,6 +224,10 @@ void Connection::Settle() {
       SendOutboxes(secret || session_.phase() != Phase::kCommand);
     }
   } while (SignHere());
+  if (session_.wants_server()) {
+    session_.ServerDialled();
+    ConnectToServer(0);
+  }
   // A client that said its last and then can't be sent to: nobody will tell us more.
   if (links_[Side::kClient].broken && !session_.accepts(Side::kClient) &&
       !session_.client_finished()) {

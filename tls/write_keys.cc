@@ -41,9 +41,11 @@ std::optional<Aead> AeadOf(const SSL_CIPHER* cipher) {
 bool ExpandLabel(std::span<const uint8_t> secret, const EVP_MD* digest, std::string_view label,
                  std::span<uint8_t> out) {
   constexpr std::string_view kPrefix = "tls13 ";
-  std::vector<uint8_t> info = {static_cast<uint8_t>(out.size() >> 8),
-                               static_cast<uint8_t>(out.size()),
-                               static_cast<uint8_t>(kPrefix.size() + label.size())};
+  std::vector<uint8_t> info;
+  info.reserve(4 + kPrefix.size() + label.size());
+  info.push_back(static_cast<uint8_t>(out.size() >> 8));
+  info.push_back(static_cast<uint8_t>(out.size()));
+  info.push_back(static_cast<uint8_t>(kPrefix.size() + label.size()));
   info.insert(info.end(), kPrefix.begin(), kPrefix.end());
   info.insert(info.end(), label.begin(), label.end());
   info.push_back(0);

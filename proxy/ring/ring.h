@@ -86,8 +86,9 @@ class Ring {
 
   // Recv (multishot) delivers bytes as they come, into memory that the ring owns and shares between
   // all connections: an idle connection holds none. It ends with result 0 at end of stream, -errno
-  // on a failure, -ECANCELED, -ENOBUFS when the shared memory ran out (arm it again: data is not
-  // lost); and it may end after bytes (`more` false, result positive: arm it again).
+  // on a failure, -ECANCELED, -ENOBUFS when the shared memory ran out (data is not lost: take
+  // it with RecvNow, then arm it again); and it may end after bytes (`more` false, result positive:
+  // arm it again).
   virtual void Recv(int fd, OpTag tag) = 0;
 
   // Poll (one shot) completes with revents once one of `events` (POLLIN, POLLOUT) or an error

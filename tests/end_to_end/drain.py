@@ -45,7 +45,8 @@ def delay(room):
         proxy.wait_line("accepting no more")
         took = time.monotonic() - began
         room.report.check("the delay is as long as asked for", 1.4 < took < 4, f"{took:.2f} s")
-        room.report.check("then new clients are refused", refused(proxy.port))
+        # The line says that the workers are told.
+        processes.wait_until(lambda: refused(proxy.port), 5, "new clients to be refused")
         room.report.check("and both sessions go on", answers(old) and answers(new))
         old.close()
         time.sleep(0.2)

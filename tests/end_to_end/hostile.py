@@ -17,7 +17,8 @@ import time
 
 import mysql_wire as wire
 import processes
-from proxy import Proxy, sanitizer
+import sanitizer
+from proxy import Proxy
 
 # Seconds. Listeners are hasty where a case is to end by their time-out, and else so patient that no
 # busy machine makes one.
@@ -250,7 +251,7 @@ def run_all(report, options, config, listeners, make_runs, key, neighbour_of, ch
 def check_memory(report, options, proxy, before):
     peak, after = peak_kib(proxy), proxy.resident_kib()
     print(f"memory: {before} KiB before, {peak} at most, {after} after")
-    if sanitizer(options.proxy):
+    if sanitizer.name_of(options.proxy):
         print("SKIPPED: what memory a sanitizer's build takes")
         return
     report.check("memory is bounded", peak - before < PEAK_KIB_MAX, f"{peak - before} KiB more")

@@ -19,6 +19,11 @@ import sys
 import tempfile
 import time
 
+import sanitizer
+
+# How many times as long as usual everything may take: set where the proxy (a sanitizer's), or all
+# that runs (an emulator's), is slow.
+_PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "1"))
 # /tmp and not $TMPDIR: Bazel's is longer than the 107 bytes that a unix socket's path may have.
 FOLDER_PREFIX = "/tmp/sallyport-test-"
 
@@ -97,9 +102,8 @@ def stop(process, seconds=20):
 
 
 def patience(seconds):
-    """How long to wait, on this machine, for what takes less than `seconds` on an ordinary one:
-    SALLYPORT_SLOWNESS times as long. An emulator's (tests/kernel/suite) is some ten."""
-    return seconds * float(os.environ.get("SALLYPORT_SLOWNESS", "1"))
+    """How long to wait, here, for what takes less than `seconds` usually."""
+    return seconds * _PATIENCE
 
 
 def wait_until(condition, seconds, what):
@@ -129,7 +133,10 @@ def run_main(main):
     signal.signal(signal.SIGTERM, on_sigterm)
     sys.stdout.reconfigure(line_buffering=True)
     try:
-        sys.exit(main())
+        code = main()
+        for head in sanitizer.heads:
+            print(f"FAILED  a report: {head}")
+        sys.exit(code or min(len(sanitizer.heads), 1))
     except Skipped as reason:
         print(f"SKIPPED: {reason}")
         sys.exit(0)

@@ -1,6 +1,6 @@
 """Starts the proxy as an operator would, and reads what it says."""
 
-import functools
+import contextlib
 import os
 import re
 import shutil
@@ -10,18 +10,11 @@ import time
 import urllib.request
 
 import processes
+import sanitizer
 
 LISTENING = re.compile(r"listening on \S*?:(\d+)")
 ADMIN = re.compile(r"admin on \S*?:(\d+)")
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
-
-
-@functools.lru_cache
-def sanitizer(binary):
-    """Which one the proxy was built with: "asan", "tsan", "ubsan", or ""."""
-    with open(shutil.which(binary) or binary, "rb") as file:
-        found = re.search(rb"__(asan|tsan|ubsan)_", file.read())
-    return found.group(1).decode() if found else ""
 
 
 def fields(line):
@@ -49,9 +42,9 @@ class Proxy:
             flags += ["--tls_mode", tls_mode, "--workers", str(workers)]
         flags += ["--io_engine", io_engine, "--admin", "127.0.0.1:0" if admin else ""]
         environment = dict(os.environ)
-        if sanitizer(binary) == "asan" and leaks:
+        if sanitizer.name_of(binary) == "asan" and leaks:
             flags.append("--core_dumps")  # Or ASan may not look for leaks.
-        elif sanitizer(binary) == "asan":
+        elif sanitizer.name_of(binary) == "asan":
             environment["ASAN_OPTIONS"] = f"{os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"
         self.lines = []
         self.port = None
@@ -67,8 +60,10 @@ class Proxy:
             self._wait_ready(admin)
 
     def _read(self):
+        listener = sanitizer.Listener()
         for raw in self.process.stderr:
             line = raw.decode(errors="replace").rstrip()
+            listener.hear(line)
             with self._changed:
                 self.lines.append(line)
                 listening, admin = LISTENING.search(line), ADMIN.search(line)
@@ -152,10 +147,18 @@ class Proxy:
         self._reader.join(5)
         return code
 
+    def _end(self):
+        """Sessions that the test left open end by a second SIGTERM, after which ASan still looks
+        for leaks; as it wouldn't after SIGKILL."""
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(2)
+        self.stop(5)
+
     def __enter__(self):
         return self
 
     def __exit__(self, error_type, *_error):
-        self.stop(5)
+        self._end()
         if error_type and issubclass(error_type, Exception):
             print("the proxy said, at the end:", *self.lines[-30:], sep="\n  ")

@@ -206,7 +206,8 @@ def hang_under_load(room):
             noticed = time.monotonic()
             found = room.places(proxy, 20)
             room.report.check("from then on no new client waits for it",
-                              found == {0: 10, 1: 10} and time.monotonic() - noticed < 3,
+                              set(found) == {0, 1} and min(found.values()) > 5  # The load's, too.
+                              and time.monotonic() - noticed < processes.patience(3),
                               f"{found} in {time.monotonic() - noticed:.1f} s")
             process.send_signal(signal.SIGCONT)
             room.report.check("SIGCONT: it is back", proxy.wait_line("server is back", 5))

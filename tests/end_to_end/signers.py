@@ -203,7 +203,7 @@ def all_leave(room):
     """Clients that do not wait for their signature leave nothing behind, and whoever takes their
     place is not given theirs."""
     with wire.FakeServer(wire.accept_everybody) as server:
-        with room.proxy(server.address, "--signers=1") as proxy:
+        with room.proxy(server.address, "--signers=1", "--handshake_timeout=60") as proxy:
             for _ in range(3):
                 socks = greeted(proxy, 400)
                 start_handshakes(socks)

@@ -18,12 +18,14 @@
 namespace sallyport {
 namespace {
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr uint64_t kStreamBytes = 6'000'000;
 #else
 constexpr uint64_t kStreamBytes = 12'000'000;
 #endif
 constexpr uint32_t kConnections = 8;
+// For the whole, and for a peer to wait: its turn comes late where a sanitizer or others are slow.
+constexpr int kPatienceMs = 100'000;
 // More than a submission queue holds.
 constexpr uint32_t kFlood = 600;
 constexpr uint32_t kFloodSlot = 1000;
@@ -88,7 +90,7 @@ class Peer {
       pollfd ready{.fd = fd_, .events = 0, .revents = 0};
       if (!end_seen_) ready.events |= POLLIN;
       if (sent_ < kStreamBytes) ready.events |= POLLOUT;
-      if (poll(&ready, 1, 10'000) <= 0) return;
+      if (poll(&ready, 1, kPatienceMs) <= 0) return;
       if ((ready.revents & POLLERR) != 0) return;
       if ((ready.revents & POLLOUT) != 0 && !Send(&random, room)) return;
       if ((ready.revents & (POLLIN | POLLHUP)) != 0 && !Receive(&random, room)) return;
@@ -311,7 +313,7 @@ void ByteOrderTest::Run(uint32_t seed) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   Begin(seed);
   const auto done = [](const Connection& connection) { return connection.done(); };
-  const uint64_t deadline_ms = ring().now_ms() + 100'000;
+  const uint64_t deadline_ms = ring().now_ms() + kPatienceMs;
   // After a failure it doesn't go on: the peers would wait for each other.
   while (!HasFailure() && ring().now_ms() < deadline_ms &&
          !std::all_of(connections_.begin(), connections_.end(), done)) {
