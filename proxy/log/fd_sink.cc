@@ -50,6 +50,8 @@ void FdSink::TakeNextFd() {
   if (next < 0) return;
   if (target_.owned) close(target_.fd);
   target_ = {.fd = next, .owned = true, .journal = target_.journal};
+  // The same file again, or a new one?
+  if (in_line_) in_line_ = lseek(next, 0, SEEK_END) != 0;
 }
 
 void FdSink::sink_it_(const spdlog::details::log_msg& message) {
@@ -79,6 +81,8 @@ void FdSink::WriteMessage(const spdlog::details::log_msg& message) {
     const std::string fields = "PRIORITY=" + std::to_string(Priority(message.level)) +
                                "\nSYSLOG_IDENTIFIER=sallyport\nMESSAGE=";
     line.append(fields.data(), fields.data() + fields.size());
+  } else if (in_line_) {
+    line.push_back('\n');
   }
   formatter_->format(message, line);
   if (!WriteAll(std::string_view(line.data(), line.size()))) {
@@ -92,6 +96,7 @@ bool FdSink::WriteAll(std::string_view bytes) {
     const size_t size = target_.journal ? bytes.size() : std::min(bytes.size(), kWriteMax);
     const ssize_t count = write(target_.fd, bytes.data(), size);
     if (count > 0) {
+      in_line_ = bytes[static_cast<size_t>(count) - 1] != '\n';
       bytes.remove_prefix(static_cast<size_t>(count));
     } else if (count < 0 && errno != EINTR && errno != EAGAIN) {
       return false;

@@ -49,6 +49,7 @@ class FdSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
 
   LogTarget target_;
   std::atomic<int> next_fd_{-1};
+  bool in_line_ = false;  // A full disk took only the beginning of the last line.
   spdlog::details::thread_pool* pool_ = nullptr;
   uint64_t reported_ = 0;  // Of the pool's overruns.
   spdlog::log_clock::time_point reported_at_{};

@@ -115,9 +115,8 @@ def clients_vanish(report, room, steady):
     for wall in walls:
         wall.__enter__()
     for victim in gone:
-        # Who is still in a log-in is over at its own limit. A socket tells its error once: where a
-        # send has met it, reading finds only the end.
-        reasons = "client_error|client_closed"
+        # Who is still in a log-in is over at its own limit.
+        reasons = "client_error"
         if not victim.logged_in:
             reasons += "|handshake_timeout|client_left_early"
         line = room.proxy.wait_line(rf"client=127\.0\.0\.1:{victim.local} .*reason=({reasons})",

@@ -260,7 +260,8 @@ def open_rooms(options, folder, authority):
                         options.proxy, target, tls_mode=mode, pair=pair,
                         io_engine=options.io_engine,
                         # A Java client on a busy machine can take longer than the default.
-                        arguments=["--handshake_timeout=60"]))
+                        arguments=[f"--handshake_timeout={processes.patience(60):.0f}",
+                                   f"--kernel_tls={options.kernel_tls}"]))
                     if proxies[way].port is None:
                         raise RuntimeError("the proxy does not start: "
                                            + " / ".join(proxies[way].lines))
@@ -274,6 +275,7 @@ def parse_arguments():
     parser.add_argument("--client", action="append", choices=clients.NAMES)
     parser.add_argument("--account", action="append", help="begins with this, e.g. cold, sha256")
     parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--kernel_tls", default="off", choices=["off", "auto", "on"])
     parser.add_argument("--verbose", action="store_true", help="print what each failure said")
     return parse(parser)
 

@@ -101,7 +101,7 @@ def bad_headers(report, options):
             start = proxy.mark()
             with dial(proxy.port) as sock:
                 sock.sendall(header)
-                sock.settimeout(10)
+                sock.settimeout(processes.patience(10))
                 report.equal(f"{name}: closed without a word", wire.read_to_end(sock)[0], b"")
             report.equal(f"{name}: one line says why", last_line(proxy, start)["reason"],
                          "bad_proxy_header")
@@ -121,7 +121,7 @@ def bad_headers(report, options):
         with dial(proxy.port, "127.0.0.1") as sock:
             wire.read_packet(sock)
             sock.sendall(V1)
-            sock.settimeout(10)
+            sock.settimeout(processes.patience(10))
             report.check("from elsewhere a header is a bad log-in",
                          wire.read_to_end(sock)[0][4:5] == b"\xff")
         report.check("the proxy is alive", proxy.alive())
@@ -169,7 +169,7 @@ def user_seen(port, account, ca=None, source=None):
            else {"ssl_disabled": True})
     with contextlib.closing(pymysql.connect(
             host="127.0.0.1", port=port, user=account.user, password=account.password,
-            connect_timeout=15, bind_address=source, **tls)) as connection:
+            connect_timeout=int(processes.patience(15)), bind_address=source, **tls)) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT USER()")
         return cursor.fetchone()[0]

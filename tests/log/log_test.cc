@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -187,6 +188,57 @@ TEST(Log, MovesToANewFileBetweenLines) {
   EXPECT_EQ(Contents(path + ".1").find("after"), std::string::npos);
   EXPECT_THAT(Contents(path + ".1") + Contents(path), HasSubstr(" info  before\n"));
   for (const char* end : {"", ".1"}) unlink((path + end).c_str());
+}
+
+// As a full disk does: what is beyond `size` is refused.
+void LimitFiles(rlim_t size) {
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit limit;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  limit.rlim_cur = std::min(size, limit.rlim_max);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+// Logs until a line was cut, then with room again. Gives what is in the log's files.
+std::string CutLine(const std::string& path, void (*between)(const std::string& path)) {
+  const absl::StatusOr<LogTarget> target = OpenLogTarget(path);
+  EXPECT_TRUE(target.ok()) << target.status();
+  const uint64_t dropped_before = LogLinesDropped();
+  StartLog({.target = *target});
+  LogInfo("whole");
+  LimitFiles(50);  // A line has 24 bytes of time and 6 of level.
+  for (const char* text : {"half of this", "nothing of this"}) LogInfo(text);
+  for (int i = 0; i < 1000 && LogLinesDropped() - dropped_before < 2; ++i) usleep(10'000);
+  LimitFiles(RLIM_INFINITY);
+  EXPECT_EQ(LogLinesDropped() - dropped_before, 2u);
+  between(path);
+  LogInfo("after");
+  LogInfo("at last");
+  StopLog();
+  std::string contents;
+  for (const char* end : {".1", ""}) {
+    contents += Contents(path + end) + "|";
+    unlink((path + end).c_str());
+  }
+  return contents;
+}
+
+TEST(Log, BeginsANewLineBehindOneThatAFullDiskCut) {
+  const std::string path = testing::TempDir() + "/cut." + std::to_string(getpid());
+  const std::string time(kTime);
+  const std::string cut = time + "info  whole\n" + time.substr(0, time.find('T')) + "[^\n]*\n";
+  const std::string rest = time + "info  after\n" + time + "info  at last\n[|]";
+  EXPECT_THAT(CutLine(path, [](const std::string&) {}), MatchesRegex("[|]" + cut + rest));
+
+  const auto open_again = [](const std::string& name) { MoveLog(*OpenLogTarget(name)); };
+  EXPECT_THAT(CutLine(path, open_again), MatchesRegex("[|]" + cut + rest));
+
+  const auto rotate = [](const std::string& name) {
+    ASSERT_EQ(rename(name.c_str(), (name + ".1").c_str()), 0);
+    MoveLog(*OpenLogTarget(name));
+  };
+  const std::string cut_end = cut.substr(0, cut.size() - 1);
+  EXPECT_THAT(CutLine(path, rotate), MatchesRegex(cut_end + "[|]" + rest));
 }
 
 TEST(Log, SaysWhyAFileCannotBeOpened) {
