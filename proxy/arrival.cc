@@ -31,7 +31,7 @@ void Connection::TakeHeader(std::span<uint8_t> bytes) {
   deferred_ = {};
   visitor_.header_due = false;
   if (!OnHeader(header)) return;
-  ConnectToServer(0);
+  Begin();
   // A client says nothing before the greeting; what one says all the same is the session's affair.
   const std::span<uint8_t> rest = bytes.subspan(header.size - before);
   if (rest.empty()) return Settle();
