@@ -279,11 +279,11 @@ TEST(CommandLine, ThePrecedenceTableHoldsEveryKey) {
 TEST(CommandLine, CheckConfigPrintsWhatItReadsBack) {
   std::vector<std::string> arguments = {"--check_config"};
   for (const Precedence& row : kPrecedence) {
-    if (row.option == std::string_view("sni_server")) continue;  // Needs TLS, which is off here.
     arguments.push_back(std::string("--") + row.option + "=" + row.in_flag);
   }
   arguments.push_back("--tls_cert=quote\" back\\slash 'n, \xc3\xa9.crt");
   arguments.push_back("--tls_key=second.key");
+  arguments.push_back("--tls_mode=required");  // Which sni_server needs.
   const CommandLine first = Parse(arguments);
   EXPECT_EQ(first.action, Action::kCheckConfig);
   EXPECT_EQ(first.error, "");
