@@ -2,7 +2,8 @@
 // makes any server ask: by an AuthSwitchRequest that names the account's own plugin and brings a
 // nonce. So a client that was greeted by somebody else, with a nonce of his, can be passed on.
 // (Measured: MariaDB 10.11.19 and MySQL 9.7.4 ask for every account, unknown ones included; under a
-// plugin that it has, MySQL takes the empty auth_response for the answer.)
+// plugin that it has, MySQL takes the empty auth_response for the answer. COM_CHANGE_USER needs no
+// such name: both ask anew there, whatever it brings.)
 #ifndef PACKET_ASKING_PLUGIN_H_
 #define PACKET_ASKING_PLUGIN_H_
 

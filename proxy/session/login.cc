@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "packet/asking_plugin.h"
 #include "packet/auth.h"
 #include "packet/capabilities.h"
 #include "packet/change_user.h"
@@ -230,10 +229,6 @@ void Session::OnChangeUser(MutableBytes packet, Outboxes* out) {
   summary_.user = std::string(change_user.username.substr(0, kLoggedNameMax));
   summary_.database = std::string(change_user.database.substr(0, kLoggedNameMax));
   if (!CertificateAllows(change_user.username, out)) return;
-  if (options_.greets && MakeAskingChangeUser(packet, change_user)) {
-    const MutableBytes asking = login_->rewritten.bytes().first(login_->rewritten_size);
-    return StartAuth(asking, packet::kAskingPlugin, {}, out);
-  }
   StartAuth(packet, change_user.auth_plugin_name, change_user.auth_response, out);
 }
 

@@ -103,18 +103,4 @@ void Session::OnLateGreeting(const packet::Greeting& greeting, Outboxes* out) {
   again_ = again_ || !login_->held[Side::kClient].empty();
 }
 
-// False: it names no plugin, and travels as it is.
-bool Session::MakeAskingChangeUser(MutableBytes packet, const packet::ChangeUser& change_user) {
-  if (change_user.auth_plugin_name_begin == 0) return false;
-  login_->rewritten = tls::Secret(packet.size() + packet::kAskingPluginRoom);
-  const MutableBytes made = login_->rewritten.bytes();
-  const size_t size = WriteAskingChangeUser(packet::Payload(Bytes(packet)), change_user,
-                                            made.subspan(packet::kHeaderSize));
-  SALLYPORT_CHECK(size > 0);
-  packet::WriteHeader({static_cast<uint32_t>(size), 0}, made);
-  login_->rewritten_size = packet::kHeaderSize + size;
-  WipeAuthResponse(packet, change_user.auth_response);
-  return true;
-}
-
 }  // namespace sallyport

@@ -179,9 +179,8 @@ bool Session::GoesOnWithLogIn(Bytes bytes) {
 }
 
 bool Session::watches_commands() const {
-  // Behind compression no packet can be seen; where nothing is mediated none needs to be. A client
-  // that was greeted here may have the wrong nonce for COM_CHANGE_USER.
-  return !compressed_ && (tls_ != nullptr || server_secure_ || options_.greets);
+  // Behind compression no packet can be seen; where nothing is mediated none needs to be.
+  return !compressed_ && (tls_ != nullptr || server_secure_);
 }
 
 // Returns what is behind the handshake, decrypted, or has to wait for the signature.

@@ -47,7 +47,6 @@
 #include <vector>
 
 #include "packet/assembler.h"
-#include "packet/change_user.h"
 #include "packet/command_watch.h"
 #include "packet/error_packet.h"
 #include "packet/greeting.h"
@@ -248,7 +247,6 @@ class Session {
   void KeepLogin(packet::MutableBytes packet, const packet::HandshakeResponse& response,
                  Outboxes* out);
   void OnLateGreeting(const packet::Greeting& greeting, Outboxes* out);
-  bool MakeAskingChangeUser(packet::MutableBytes packet, const packet::ChangeUser& change_user);
 
   const SessionOptions& options_;
   Phase phase_ = Phase::kGreeting;

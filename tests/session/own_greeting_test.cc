@@ -162,13 +162,13 @@ TEST(OwnGreeting, EveryEncodingOfTheLogInIsAsked) {
   }
 }
 
-// A client may hash with the greeting's nonce, which no server gave out.
-TEST(OwnGreeting, AChangeOfUserIsAskedToo) {
+// Servers ask anew, with a nonce of their own.
+TEST(OwnGreeting, AChangeOfUserPassesAsEver) {
   Converse(kGreets, [](Conversation& c) {
     LogInLate(c);
     SwitchAndAccept(c);
     c.Client(0, ChangeUser{Scramble()}.payload());
-    c.ExpectServer(0, ChangeUser{"", kAsks}.payload());
+    c.ExpectServer(0, ChangeUser{Scramble()}.payload());
     c.Server(1, AuthSwitch(kCachingSha2, kOtherNonce));
     c.ExpectClient(1, AuthSwitch(kCachingSha2, kOtherNonce));
     c.Client(2, Scramble());
@@ -183,20 +183,18 @@ TEST(OwnGreeting, AChangeOfUserIsAskedToo) {
   });
 }
 
-TEST(OwnGreeting, AChangeOfUserOnPlaintextIsAskedToo) {
-  Converse({.tls_offered = false, .greets = true}, [](Conversation& c) {
-    ProxyGreets(c);
-    c.Client(1, kLogin.payload());
-    c.ServerConnects();
-    c.Server(0, Greeting().payload());
-    c.ExpectServer(1, kAsking.payload());
-    Accept(c, 2, 2);
-    EXPECT_FALSE(c.session().passes_through(Side::kClient));
-    c.Client(0, ChangeUser{Scramble(20), kNative}.payload());
-    c.ExpectServer(0, ChangeUser{"", kAsks}.payload());
-    c.Server(1, Ok());
-    c.ExpectClient(1, Ok());
-    Command(c);
+// Without a question the last nonce counts: that of the switch, never the greeting's.
+TEST(OwnGreeting, AChangeOfUserWithoutAQuestionIsUnderTheServersNonce) {
+  Converse(kGreets, [](Conversation& c) {
+    LogInLate(c);
+    SwitchAndAccept(c);
+    c.Client(0, ChangeUser{Scramble()}.payload());
+    c.ExpectServer(0, ChangeUser{Scramble()}.payload());
+    c.Server(1, kFullAuth);
+    c.ExpectClient(1, kFullAuth);
+    c.Client(2, PasswordNul());
+    ExchangeKey(c, 2, kSwitchNonce, kCachingSha2KeyRequest);
+    Accept(c, 5, 3);
   });
 }
 

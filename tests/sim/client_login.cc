@@ -121,12 +121,6 @@ std::string Client::asking_login_payload() const {
   return asking.payload();
 }
 
-std::string Client::asking_change_user_payload() const {
-  tests::ChangeUser asking = change_user_.With("");
-  asking.plugin = packet::kAskingPlugin;
-  return asking.payload();
-}
-
 std::string Client::FirstAnswer(std::string_view plugin) {
   awaits_key_ = false;
   if (plugin == tests::kSha256) {

@@ -169,10 +169,6 @@ void Server::OnChangeUser(const std::string& payload) {
   ++authentication_;
   if (authentication_ >= client_->plan().accounts.size()) return Wrong("a COM_CHANGE_USER");
   const std::string request = "\x01";
-  if (host_.options.greets && !compression_on_) {
-    if (payload != client_->asking_change_user_payload()) return Wrong("another COM_CHANGE_USER");
-    return Ask();
-  }
   if (payload != client_->change_user_payload(nullptr) &&
       !(account().first_plugin == tests::kSha256 &&
         payload == client_->change_user_payload(&request))) {
