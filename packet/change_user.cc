@@ -1,7 +1,9 @@
 #include "packet/change_user.h"
 
+#include "packet/asking_plugin.h"
 #include "packet/auth_response.h"
 #include "packet/capabilities.h"
+#include "packet/check.h"
 
 namespace sallyport::packet {
 namespace {
@@ -37,7 +39,9 @@ Parse ParseChangeUser(Bytes payload, uint32_t capability_flags, ChangeUser* out)
   change_user.database = ReadTextUpToNulOrEnd(&reader);
   // One last byte would be no character set; servers take it for what comes behind.
   if (reader.Skip(kCharacterSetSize) && (capability_flags & CLIENT_PLUGIN_AUTH) != 0) {
+    change_user.auth_plugin_name_begin = reader.position();
     change_user.auth_plugin_name = ReadTextUpToNulOrEnd(&reader);
+    change_user.auth_plugin_name_end = reader.position();
   }
   *out = change_user;
   return Parse::kOk;
@@ -48,6 +52,20 @@ size_t ReplaceAuthResponse(Bytes payload, uint32_t capability_flags, const Chang
   return SpliceAuthResponse(payload, change_user.auth_response_field_begin,
                             change_user.auth_response_field_end, EncodingOf(capability_flags),
                             auth_response, out);
+}
+
+size_t WriteAskingChangeUser(Bytes payload, const ChangeUser& change_user, MutableBytes out) {
+  const size_t begin = change_user.auth_plugin_name_begin;
+  const size_t end = change_user.auth_plugin_name_end;
+  SALLYPORT_CHECK(begin > change_user.auth_response_field_end && end >= begin);
+  const size_t behind = change_user.auth_response_field_end;
+  Writer writer(out);
+  const bool ok = writer.WriteBytes(payload.first(change_user.auth_response_field_begin)) &&
+                  writer.WriteInt1(0) &&  // Empty, in both encodings.
+                  writer.WriteBytes(payload.subspan(behind, begin - behind)) &&
+                  writer.WriteNulTerminated(kAskingPlugin) &&
+                  writer.WriteBytes(payload.subspan(end));
+  return ok ? writer.written().size() : 0;
 }
 
 }  // namespace sallyport::packet

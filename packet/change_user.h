@@ -20,6 +20,8 @@ struct ChangeUser {
   std::string_view auth_plugin_name{};  // Empty when absent: mysql_native_password is meant.
   size_t auth_response_field_begin = 0;
   size_t auth_response_field_end = 0;
+  size_t auth_plugin_name_begin = 0;  // Where it and its NUL stand, or would; 0 where they can't:
+  size_t auth_plugin_name_end = 0;    // without a character set or CLIENT_PLUGIN_AUTH.
 };
 
 // ParseChangeUser reads a whole payload, command byte included. `capability_flags` are those of the
@@ -32,6 +34,9 @@ Parse ParseChangeUser(Bytes payload, uint32_t capability_flags, ChangeUser* out)
 // ReplaceAuthResponse: as the function of this name in handshake_response.h.
 size_t ReplaceAuthResponse(Bytes payload, uint32_t capability_flags, const ChangeUser& change_user,
                            Bytes auth_response, MutableBytes out);
+
+// WriteAskingChangeUser: as WriteAskingLogin there. REQUIRES: auth_plugin_name_begin > 0.
+size_t WriteAskingChangeUser(Bytes payload, const ChangeUser& change_user, MutableBytes out);
 
 }  // namespace sallyport::packet
 

@@ -15,6 +15,7 @@ constexpr size_t kNoncePart1Size = 8;
 constexpr size_t kNoncePart2Size = kNonceSize - kNoncePart1Size;
 constexpr size_t kAuthPluginDataPart2SizeMin = 13;
 constexpr size_t kReservedSize = 10;  // MariaDB: its extended capabilities in the last four.
+constexpr size_t kReservedBeforeExtended = kReservedSize - 4;
 
 // The fields of a greeting, in the order of the wire.
 struct Fields {
@@ -38,13 +39,14 @@ bool ReadFixedFields(Reader* reader, Fields* out) {
   }
   out->capability_flags_low_at = reader->position();
   if (!reader->ReadInt2(&flags_low) || !reader->ReadInt1(&greeting.character_set) ||
-      !reader->Skip(2) ||  // status_flags
-      !reader->ReadInt2(&flags_high) || !reader->ReadInt1(&out->auth_plugin_data_size) ||
-      !reader->Skip(kReservedSize)) {
+      !reader->ReadInt2(&greeting.status_flags) || !reader->ReadInt2(&flags_high) ||
+      !reader->ReadInt1(&out->auth_plugin_data_size) || !reader->Skip(kReservedBeforeExtended) ||
+      !reader->ReadInt4(&greeting.extended_flags)) {
     return false;
   }
   greeting.server_version = AsText(server_version);
   greeting.capability_flags = flags_low | (uint32_t{flags_high} << 16);
+  if ((greeting.capability_flags & CLIENT_LONG_PASSWORD) != 0) greeting.extended_flags = 0;
   return (greeting.capability_flags & CLIENT_PROTOCOL_41) != 0;
 }
 
@@ -124,6 +126,25 @@ void ClearCompressionOffer(MutableBytes payload) {
   uint8_t& high = payload[fields.capability_flags_low_at + kHighBehindLow + 1];
   low = static_cast<uint8_t>(low & ~CLIENT_COMPRESS);
   high = static_cast<uint8_t>(high & ~(CLIENT_ZSTD_COMPRESSION_ALGORITHM >> 24));
+}
+
+size_t WriteGreeting(const Greeting& greeting, MutableBytes out) {
+  constexpr uint32_t kNeeded = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
+  SALLYPORT_CHECK((greeting.capability_flags & kNeeded) == kNeeded);
+  const Bytes nonce = greeting.nonce;
+  Writer writer(out);
+  const bool ok =
+      writer.WriteInt1(kProtocolVersion) && writer.WriteNulTerminated(greeting.server_version) &&
+      writer.WriteInt4(greeting.thread_id) && writer.WriteBytes(nonce.first(kNoncePart1Size)) &&
+      writer.WriteInt1(0) && writer.WriteInt2(static_cast<uint16_t>(greeting.capability_flags)) &&
+      writer.WriteInt1(greeting.character_set) && writer.WriteInt2(greeting.status_flags) &&
+      writer.WriteInt2(static_cast<uint16_t>(greeting.capability_flags >> 16)) &&
+      writer.WriteInt1(kNonceSize + 1) && writer.WriteZeros(kReservedBeforeExtended) &&
+      writer.WriteInt4(greeting.extended_flags) &&
+      writer.WriteBytes(nonce.subspan(kNoncePart1Size)) && writer.WriteInt1(0) &&
+      writer.WriteNulTerminated(greeting.auth_plugin_name);
+  SALLYPORT_CHECK(ok);
+  return writer.written().size();
 }
 
 }  // namespace sallyport::packet

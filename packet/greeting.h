@@ -25,6 +25,8 @@ struct Greeting {
   std::string_view server_version{};
   uint32_t thread_id = 0;
   uint32_t capability_flags = 0;
+  uint32_t extended_flags = 0;  // MariaDB's, who unsets CLIENT_LONG_PASSWORD; 0 of others.
+  uint16_t status_flags = 0;
   uint8_t character_set = 0;
   std::string_view auth_plugin_name{};  // Empty without CLIENT_PLUGIN_AUTH.
   Nonce nonce{};                        // First 20 bytes of auth_plugin_data, zero-filled.
@@ -40,6 +42,13 @@ void SetClientSsl(MutableBytes payload, bool on);
 
 // ClearCompressionOffer clears kCompressionFlags likewise.
 void ClearCompressionOffer(MutableBytes payload);
+
+// WriteGreeting writes a payload that ParseGreeting reads back as `greeting`, and returns the bytes
+// written. REQUIRES: CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION and CLIENT_PLUGIN_AUTH set; texts
+// of at most kGreetingTextMax bytes, without NUL; out.size() >= kGreetingSizeMax.
+inline constexpr size_t kGreetingTextMax = 128;
+inline constexpr size_t kGreetingSizeMax = 64 + 2 * kGreetingTextMax;
+size_t WriteGreeting(const Greeting& greeting, MutableBytes out);
 
 }  // namespace sallyport::packet
 

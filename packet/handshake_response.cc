@@ -1,5 +1,6 @@
 #include "packet/handshake_response.h"
 
+#include "packet/asking_plugin.h"
 #include "packet/auth_response.h"
 #include "packet/capabilities.h"
 #include "packet/check.h"
@@ -10,7 +11,8 @@ namespace {
 
 // capability_flags, max_packet_size, character_set and 23 reserved bytes: all of an SSLRequest.
 constexpr size_t kFixedSize = 32;
-constexpr size_t kReservedSize = 23;
+constexpr size_t kReservedSize = 23;  // MariaDB: its extended capabilities in the last four.
+constexpr size_t kReservedBeforeExtended = kReservedSize - 4;
 constexpr size_t kCapabilityFlagsSize = 4;
 
 AuthResponseEncoding EncodingOf(uint32_t capability_flags) {
@@ -44,10 +46,11 @@ Parse ParseHandshakeResponse(Bytes payload, HandshakeResponse* out) {
   HandshakeResponse response;
   Bytes username;
   if (!reader.ReadInt4(&response.capability_flags) || !reader.ReadInt4(&response.max_packet_size) ||
-      !reader.ReadInt1(&response.character_set) || !reader.Skip(kReservedSize) ||
-      !reader.ReadNulTerminated(&username)) {
+      !reader.ReadInt1(&response.character_set) || !reader.Skip(kReservedBeforeExtended) ||
+      !reader.ReadInt4(&response.extended_flags) || !reader.ReadNulTerminated(&username)) {
     return Parse::kMalformed;
   }
+  if ((response.capability_flags & CLIENT_LONG_PASSWORD) != 0) response.extended_flags = 0;
   response.username = AsText(username);
   response.auth_response_field_begin = reader.position();
   if (!ReadAuthResponse(EncodingOf(response.capability_flags), &reader, &response.auth_response)) {
@@ -60,6 +63,7 @@ Parse ParseHandshakeResponse(Bytes payload, HandshakeResponse* out) {
   if ((response.capability_flags & CLIENT_PLUGIN_AUTH) != 0) {
     response.auth_plugin_name = ReadTextUpToNulOrEnd(&reader);
   }
+  response.auth_plugin_name_end = reader.position();
   *out = response;
   return Parse::kOk;
 }
@@ -79,11 +83,36 @@ void ClearCompression(MutableBytes payload) {
   payload[3] = static_cast<uint8_t>(payload[3] & ~(CLIENT_ZSTD_COMPRESSION_ALGORITHM >> 24));
 }
 
+void ClearFlags(MutableBytes payload, uint32_t capability_flags, uint32_t extended_flags) {
+  constexpr size_t kExtendedFlagsAt = kFixedSize - 4;
+  SALLYPORT_CHECK(payload.size() > kFixedSize);
+  const auto clear = [payload](size_t at, uint32_t flags) {
+    for (size_t i = 0; i < 4; ++i) {
+      payload[at + i] = static_cast<uint8_t>(payload[at + i] & ~(flags >> (8 * i)));
+    }
+  };
+  const bool has_extended = (payload[0] & CLIENT_LONG_PASSWORD) == 0;
+  clear(0, capability_flags);
+  if (has_extended) clear(kExtendedFlagsAt, extended_flags);
+}
+
 size_t ReplaceAuthResponse(Bytes payload, const HandshakeResponse& response, Bytes auth_response,
                            MutableBytes out) {
   return SpliceAuthResponse(payload, response.auth_response_field_begin,
                             response.auth_response_field_end, EncodingOf(response.capability_flags),
                             auth_response, out);
+}
+
+size_t WriteAskingLogin(Bytes payload, const HandshakeResponse& response, MutableBytes out) {
+  SALLYPORT_CHECK((response.capability_flags & CLIENT_PLUGIN_AUTH) != 0);
+  const bool with_database = (response.capability_flags & CLIENT_CONNECT_WITH_DB) != 0;
+  Writer writer(out);
+  const bool ok = writer.WriteBytes(payload.first(response.auth_response_field_begin)) &&
+                  writer.WriteInt1(0) &&  // Empty, in each of the three encodings.
+                  (!with_database || writer.WriteNulTerminated(response.database)) &&
+                  writer.WriteNulTerminated(kAskingPlugin) &&
+                  writer.WriteBytes(payload.subspan(response.auth_plugin_name_end));
+  return ok ? writer.written().size() : 0;
 }
 
 size_t WriteThrowawayLogin(uint32_t server_flags, std::string_view auth_plugin_name,

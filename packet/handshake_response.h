@@ -26,6 +26,7 @@ ClientReply ClassifyClientReply(Bytes payload);
 // The parts of a HandshakeResponse41. Views live as long as the parsed payload.
 struct HandshakeResponse {
   uint32_t capability_flags = 0;
+  uint32_t extended_flags = 0;  // MariaDB's, whose clients unset CLIENT_LONG_PASSWORD; 0 of others.
   uint32_t max_packet_size = 0;
   uint8_t character_set = 0;
   std::string_view username{};
@@ -37,14 +38,14 @@ struct HandshakeResponse {
   // Where the auth_response stands in the payload, its length prefix or final NUL included.
   size_t auth_response_field_begin = 0;
   size_t auth_response_field_end = 0;
+  size_t auth_plugin_name_end = 0;  // Behind its NUL: attributes, and what comes after them.
 };
 
 // ParseHandshakeResponse reads a whole payload of kind kHandshakeResponse41. It returns kMalformed,
 // leaving `*out` alone, when username or auth_response run over the end. Like MariaDB it accepts a
 // payload that ends before database, plugin name or attributes although their capability bits are
 // set ("Some clients lie. Sad, but true"), or where the last of these lacks its NUL. Attributes and
-// what is behind them aren't looked at, nor are MariaDB's extended capabilities in the last four of
-// the 23 reserved bytes: they travel on as they are.
+// what is behind them aren't looked at: they travel on as they are.
 Parse ParseHandshakeResponse(Bytes payload, HandshakeResponse* out);
 
 // ClearClientSsl clears CLIENT_SSL in place. REQUIRES: payload.size() >= 4.
@@ -58,6 +59,15 @@ void ClearCompression(MutableBytes payload);
 // too small (payload.size() + auth_response.size() + 9 always fit). `out` must not overlap.
 size_t ReplaceAuthResponse(Bytes payload, const HandshakeResponse& response, Bytes auth_response,
                            MutableBytes out);
+
+// ClearFlags clears capability_flags and, where the client has them, extended ones likewise.
+// REQUIRES: ParseHandshakeResponse(payload) returned kOk.
+void ClearFlags(MutableBytes payload, uint32_t capability_flags, uint32_t extended_flags);
+
+// WriteAskingLogin writes to `out` the payload `payload`, parsed as `response`, under kAskingPlugin
+// and with an empty auth_response, and returns the bytes written; 0 when `out` is too small
+// (payload.size() + kAskingPluginRoom always fit). REQUIRES: CLIENT_PLUGIN_AUTH is set; no overlap.
+size_t WriteAskingLogin(Bytes payload, const HandshakeResponse& response, MutableBytes out);
 
 // WriteThrowawayLogin writes a whole packet, header included: a HandshakeResponse41 for a user
 // whom no server knows, with an empty auth_response. A server that gets it before the connection

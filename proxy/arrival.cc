@@ -31,7 +31,7 @@ void Connection::TakeHeader(std::span<uint8_t> bytes) {
   deferred_ = {};
   visitor_.header_due = false;
   if (!OnHeader(header)) return;
-  ConnectToServer(0);
+  Begin();
   // A client says nothing before the greeting; what one says all the same is the session's affair.
   const std::span<uint8_t> rest = bytes.subspan(header.size - before);
   if (rest.empty()) return Settle();
@@ -69,16 +69,35 @@ void Connection::RefuseArrival(CloseReason reason, const packet::Error* error) {
 }
 
 // --- The header for the server: its first bytes, before its greeting is read, hence before the
-// client's TLS.
+// client's TLS, unless the proxy greets.
+
+namespace {
+
+ProxyTls TlsOf(const SessionSummary& summary) {
+  ProxyTls tls;
+  tls.version = summary.tls.version;
+  tls.cipher = summary.tls.cipher;
+  tls.server_name = summary.sni;
+  tls.resumed = summary.tls.resumed;
+  if (summary.tls.client_certificate.has_value()) {
+    tls.certified = true;
+    tls.common_name = summary.tls.client_certificate->common_name;
+  }
+  return tls;
+}
+
+}  // namespace
 
 void Connection::SendProxyHeader() {
   const int version = service().proxy_protocol_out;
   if (version == 0) return;
   const std::optional<IpEndpoint> source = ToEndpoint(visitor_.address);
   const std::optional<IpEndpoint>& destination = visitor_.destination;
+  const ProxyTls tls = TlsOf(session_.summary());
+  const ProxyTls* known = session_.summary().tls_used ? &tls : nullptr;
   std::array<uint8_t, kProxyHeaderRoom> room;
   const size_t size = source.has_value() && destination.has_value()
-                          ? WriteProxyHeader(version, *source, *destination, room)
+                          ? WriteProxyHeader(version, *source, *destination, known, room)
                           : WriteLocalProxyHeader(version, room);
   bench_->outboxes[Side::kServer].AddCopy(std::span(room).first(size));
   SendOutboxes(false);

@@ -50,7 +50,7 @@ void Connection::Start() {
   client_text_ = (visitor_.met ? visitor_.address : ring().PeerAddress(fd)).ToString();
   // Now: once the client has left, its socket doesn't know any more.
   if (service().proxy_protocol_out != 0) visitor_.destination = ToEndpoint(ring().OwnAddress(fd));
-  if (!visitor_.header_due) ConnectToServer(0);
+  if (!visitor_.header_due) Begin();
   Settle();
 }
 
@@ -77,6 +77,10 @@ void Connection::OnCompletion(const Completion& completion) {
 void Connection::Count() {
   if (session_.phase() != noted_phase_) NotePhase();
   if (!server_answered_ && links_[Side::kServer].bytes_received > 0) NoteServerAnswered();
+  if (!greeting_learned_ && session_.server_traits() != nullptr) {
+    greeting_learned_ = true;
+    server_state().greeting().Learn(*session_.server_traits());
+  }
   const SessionSummary& summary = session_.summary();
   if (summary.logged_in && !login_counted_) {
     login_counted_ = true;
@@ -126,6 +130,7 @@ uint64_t Connection::Deadline() const {
     case Stage::kHeader:
       return stage_ms_ + kProxyHeaderMsMax;
     case Stage::kLogin:
+      if (look_again_ms_ != 0) return look_again_ms_;
       return links_[Side::kServer].connect_in_flight ? attempt_deadline_ms_
                                                      : stage_ms_ + service().handshake_timeout_ms;
     case Stage::kCommand:
@@ -166,6 +171,10 @@ void Connection::OnDeadline() {
     case Stage::kHeader:
       return RefuseArrival(CloseReason::kBadProxyHeader, &kNoHeader);
     case Stage::kLogin:
+      if (look_again_ms_ != 0) {
+        Begin();
+        return Settle();
+      }
       if (links_[Side::kServer].connect_in_flight) {
         return ring().Cancel(Tag(Verb::kConnect, Side::kServer));
       }
@@ -273,7 +282,7 @@ void Connection::LogEnd() const {
   if (!service_->name.empty()) line.Add("listener", service_->name);
   line.Add("client", client_text_);
   if (visitor_.via.family() != AF_UNSPEC) line.Add("via", visitor_.via.ToString());
-  line.Add("server", service_->servers[server_index_].text);
+  line.Add("server", server_text());
   line.Add("server_thread", summary.thread_id).Add("user", summary.user);
   line.Add("db", summary.database);
   line.Add("tls", summary.tls_used ? summary.tls.version : "none");
@@ -288,7 +297,9 @@ void Connection::LogEnd() const {
   line.Add("server_errno", summary.server_error);
   line.Add("bytes_from_client", links_[Side::kClient].bytes_received);
   line.Add("bytes_from_server", links_[Side::kServer].bytes_received);
-  line.Add("dial_ms", links_[Side::kServer].connected ? dialled_ms_ : duration_ms);
+  line.Add("dial_ms", links_[Side::kServer].connected ? dialled_ms_
+                      : tried_.empty()                ? 0
+                                                      : now_ms - dial_ms_);
   line.Add("tls_ms", Duration(Phase::kTlsHandshake, Phase::kHandshakeResponse));
   line.Add("auth_ms", Duration(Phase::kAuth, Phase::kCommand));
   line.Add("session_ms", Duration(Phase::kCommand, Phase::kClosed));

@@ -141,8 +141,10 @@ class Connection {
   enum class Stage : uint8_t { kHeader, kLogin, kCommand, kExcuse, kLinger };
 
   // --- The server (dial.cc).
+  void Begin();
   void ConnectToServer(int error);
   bool ChooseNextServer();
+  std::string_view server_text() const;
   void OnConnect(int32_t result);
   void OnConnectFailed(int error);
   void RefuseUnreachable(int error);
@@ -239,7 +241,10 @@ class Connection {
   uint16_t server_index_ = 0;
   bool server_counted_ = false;
   bool server_answered_ = false;
-  absl::InlinedVector<uint16_t, 4> tried_;
+  bool greeting_learned_ = false;
+  absl::InlinedVector<uint16_t, 4> tried_;  // By their place in their group.
+  uint64_t look_again_ms_ = 0;        // When, for a server's greeting; 0: not wanted, or known.
+  uint64_t dial_ms_ = 0;              // When connecting to the first of them began, once it did,
   uint64_t attempt_ms_ = 0;           // When connecting to it began,
   uint64_t attempt_deadline_ms_ = 0;  // and has to end.
   uint32_t address_failures_ = 0;     // That were counted for the client's address.

@@ -24,6 +24,24 @@ ConnectOutcome OutcomeOf(int error) {
 
 }  // namespace
 
+// The server's greeting comes first, or the proxy's own, for whose words one has to be known.
+void Connection::Begin() {
+  if (!service().session.greets) return ConnectToServer(0);
+  look_again_ms_ = 0;
+  const std::vector<ServerAddress>& servers = service().servers;
+  const uint64_t now_ms = ring().now_ms();
+  GreetingTraits traits;
+  if (CommonTraits(servers, &traits)) {
+    session_.Greet(MakeGreeting(traits, id_), &bench_->outboxes);
+    return SendOutboxes(false);
+  }
+  const bool all_down = std::all_of(servers.begin(), servers.end(),
+                                    [](const auto& server) { return server.state->down(); });
+  if (all_down) return RefuseUnreachable(EHOSTDOWN);
+  if (now_ms >= started_ms_ + service().connect_timeout_ms) return RefuseUnreachable(ETIMEDOUT);
+  look_again_ms_ = now_ms + kGreetingLookMs;
+}
+
 // Connects to the next server, or tells the client of `error`, the last one's, where there is none
 // that wasn't tried, or no time.
 void Connection::ConnectToServer(int error) {
@@ -43,20 +61,25 @@ void Connection::ConnectToServer(int error) {
 bool Connection::ChooseNextServer() {
   LeaveServer();
   const uint64_t now_ms = ring().now_ms();
-  const uint64_t end_ms = started_ms_ + service().connect_timeout_ms;
+  const ServerGroup& group = service().groups[service().sni_groups.Find(session_.summary().sni)];
+  if (tried_.empty()) {
+    dial_ms_ = now_ms;
+    server_index_ = static_cast<uint16_t>(group.begin);  // The one to name where there is none.
+  }
+  const uint64_t end_ms = dial_ms_ + service().connect_timeout_ms;
   if (now_ms >= end_ms) return false;
-  const std::span<const ServerAddress> servers = service().servers;
+  const auto servers = std::span(service().servers).subspan(group.begin, group.count);
   const bool takes_turns = servers.size() > 1 && service().balance != Balance::kFirstAvailable;
-  const uint32_t turn = takes_turns ? service().turn->fetch_add(1, std::memory_order_relaxed) : 0;
+  const uint32_t turn = takes_turns ? group.turn->fetch_add(1, std::memory_order_relaxed) : 0;
   const size_t place = ChooseServer(service().balance, servers, tried_, turn, now_ms);
   if (place == kNoServer) return false;
-  server_index_ = static_cast<uint16_t>(place);
+  server_index_ = static_cast<uint16_t>(group.begin + place);
   server_counted_ = true;
   server_state().Open();
   const uint64_t share_ms = (end_ms - now_ms) / (servers.size() - tried_.size());
   attempt_ms_ = now_ms;
   attempt_deadline_ms_ = std::min(end_ms, now_ms + std::max(share_ms, kConnectAttemptMsMin));
-  tried_.push_back(server_index_);
+  tried_.push_back(static_cast<uint16_t>(place));
   return true;
 }
 
@@ -70,7 +93,7 @@ void Connection::OnConnect(int32_t result) {
   server_state().CountConnect(ConnectOutcome::kConnected);
   server_state().CountConnectTime(now_ms - attempt_ms_);
   link.connected = true;
-  dialled_ms_ = static_cast<uint32_t>(now_ms - started_ms_);
+  dialled_ms_ = static_cast<uint32_t>(now_ms - dial_ms_);
   SendProxyHeader();
   session_.ServerConnected(service().servers[server_index_].address.is_unix());
   Settle();
@@ -97,6 +120,12 @@ void Connection::RefuseUnreachable(int error) {
                    "' (", error, ")");
   session_.Refuse(CloseReason::kServerUnreachable, {2003, "HY000", message}, &bench_->outboxes);
   SendOutboxes(false);
+}
+
+// As logs name it. Where the proxy greets first, a client may leave before there is one.
+std::string_view Connection::server_text() const {
+  if (service().session.greets && tried_.empty()) return "none";
+  return service().servers[server_index_].text;
 }
 
 // Its first bytes, not the connect: the kernel accepts connections for a server that hangs.

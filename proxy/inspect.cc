@@ -23,6 +23,7 @@ std::string_view TextOf(Phase phase) {
     case Phase::kTlsHandshake:
       return "tls_handshake";
     case Phase::kHandshakeResponse:
+    case Phase::kServerGreeting:
     case Phase::kAuth:
       return "log_in";
     case Phase::kCommand:
@@ -44,7 +45,7 @@ SessionInfo Connection::Inspect() const {
   info.id = id_;
   info.client = client_text_;
   info.listener = service_->name;
-  info.server = service_->servers[server_index_].text;
+  info.server = server_text();
   info.server_thread = summary.thread_id;
   info.user = summary.user;
   info.database = summary.database;
@@ -52,9 +53,9 @@ SessionInfo Connection::Inspect() const {
   info.tls_version = summary.tls.version;
   info.cipher = summary.tls.cipher;
   info.resumed = summary.tls.resumed;
-  info.state = links_[Side::kServer].connected || session_.client_finished()
-                   ? TextOf(session_.phase())
-                   : "connecting";
+  const bool has_server = links_[Side::kServer].connected || session_.client_finished();
+  const bool comes_later = service_->session.greets && !session_.wants_server();
+  info.state = has_server || comes_later ? TextOf(session_.phase()) : "connecting";
   info.age_ms = now_ms - started_ms_;
   info.idle_ms = now_ms - active_ms_;
   info.bytes_from_client = links_[Side::kClient].bytes_received;

@@ -92,6 +92,12 @@ inline constexpr uint64_t kConnectAttemptMsMin = 1'200;
 // the last look that is a reason for another: a resolver is not asked for each connection lost.
 inline constexpr uint32_t kNameLookMs = 1'000;
 inline constexpr uint32_t kNameLookAfterFailureMs = 5'000;
+
+// Where SNI chooses servers, each server's greeting has to be known: until it is, it is asked this
+// often, and a client that comes in the proxy's first moments looks this often whether one is.
+inline constexpr uint32_t kGreetingRetryMs = 1'000;
+inline constexpr uint64_t kGreetingLookMs = 10;
+
 // A load balancer sends its PROXY header at once; a lost packet is sent again after 1 s and 3 s.
 inline constexpr uint64_t kProxyHeaderMsMax = 5'000;
 

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "proxy/config/command_line.h"
@@ -159,8 +161,13 @@ bool MakeSelfSigned(const Service* before, int64_t now, Pairs* out, Service* ser
                     StartError* error) {
   if (before != nullptr) service->self_signed = before->self_signed;
   if (service->self_signed == nullptr) {
-    absl::StatusOr<tls::CertificatePair> made =
-        tls::MakeSelfSigned({HostName(), "localhost", "127.0.0.1", "::1"}, now, kSelfSignedDays);
+    std::vector<std::string> names = {HostName(), "localhost", "127.0.0.1", "::1"};
+    absl::StatusOr<tls::CertificatePair> made = tls::MakeSelfSigned(names, now, kSelfSignedDays);
+    if (absl::IsInvalidArgument(made.status())) {
+      // The machine's name is none for a certificate: "db 1", or "(none)", as long as it has none.
+      names.erase(names.begin());
+      made = tls::MakeSelfSigned(names, now, kSelfSignedDays);
+    }
     if (!made.ok()) return Fail("tls_cert", Message(made.status()), false, error);
     service->self_signed = std::shared_ptr<tls::CertificatePair>(
         new tls::CertificatePair(*std::move(made)), [](tls::CertificatePair* pair) {

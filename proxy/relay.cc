@@ -224,6 +224,10 @@ void Connection::Settle() {
       SendOutboxes(secret || session_.phase() != Phase::kCommand);
     }
   } while (SignHere());
+  if (session_.wants_server()) {
+    session_.ServerDialled();
+    ConnectToServer(0);
+  }
   // A client that said its last and then can't be sent to: nobody will tell us more.
   if (links_[Side::kClient].broken && !session_.accepts(Side::kClient) &&
       !session_.client_finished()) {

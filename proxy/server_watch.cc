@@ -13,12 +13,18 @@ namespace {
 
 std::vector<HealthTarget> TargetsOf(const Services& services) {
   std::vector<HealthTarget> targets;
-  for (const auto& service : services) {
-    if (service->health_check_interval_ms == 0) continue;
-    for (const ServerAddress& server : service->servers) {
-      targets.push_back({server.address, server.state, service->health_check_interval_ms,
-                         service->health_check_timeout_ms, service->proxy_protocol_out});
+  const auto add = [&targets](const Service& service) {
+    for (const ServerAddress& server : service.servers) {
+      targets.push_back({server.address, server.state, service.health_check_interval_ms,
+                         service.health_check_timeout_ms, service.proxy_protocol_out});
     }
+  };
+  for (const auto& service : services) {
+    if (service->health_check_interval_ms > 0) add(*service);
+  }
+  // Of a server's targets the first counts: those who only want its greeting come last.
+  for (const auto& service : services) {
+    if (service->health_check_interval_ms == 0 && service->session.greets) add(*service);
   }
   return targets;
 }

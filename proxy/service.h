@@ -16,6 +16,7 @@
 #include "proxy/ring/ring.h"
 #include "proxy/servers/choose_server.h"
 #include "proxy/servers/name_watch.h"
+#include "proxy/servers/server_groups.h"
 #include "proxy/session/session.h"
 #include "proxy/signer_pool.h"
 #include "tls/context.h"
@@ -50,10 +51,10 @@ struct LooseKeyFile {
 struct Service {
   std::string name;                    // The listener's; may be empty.
   SessionOptions session;              // Points to what is owned below.
-  std::vector<ServerAddress> servers;  // Never empty.
+  std::vector<ServerAddress> servers;  // Never empty. Of all groups, one after the other.
+  std::vector<ServerGroup> groups;     // The default's first, then those that sni_groups numbers.
+  SniGroups sni_groups;
   Balance balance = Balance::kFirstAvailable;
-  // Counts the connections that chose a server, for those that take turns.
-  std::shared_ptr<std::atomic<uint32_t>> turn = std::make_shared<std::atomic<uint32_t>>(0);
   SocketTuning tuning;              // Of clients' connections.
   std::vector<ResolvedName> names;  // What the servers were made of.
   std::string server_congestion_control;

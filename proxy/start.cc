@@ -10,6 +10,7 @@
 
 #include "packet/check.h"
 #include "proxy/config/command_line.h"
+#include "proxy/config/values.h"
 #include "proxy/limits.h"
 #include "proxy/load_tls.h"
 #include "proxy/log/log.h"
@@ -57,14 +58,27 @@ SocketTuning ServerTuning(const Service& service, const Address& address) {
 bool ResolveServers(const ListenerConfig& config, ServerRegistry* registry, Service* out,
                     StartError* error) {
   std::vector<ResolvedName> names;
-  for (const std::string& text : config.server) {
+  const auto add = [&](const std::string& option, const std::string& text, uint16_t group) {
     absl::StatusOr<std::vector<Address>> addresses = ResolveAddress(text);
     if (!addresses.ok()) {
-      return Fail("server", text + ": " + Message(addresses.status()),
+      return Fail(option, text + ": " + Message(addresses.status()),
                   absl::IsInvalidArgument(addresses.status()), error);
     }
-    names.push_back({text, *std::move(addresses)});
+    names.push_back({text, *std::move(addresses), group});
+    return true;
+  };
+  for (const std::string& text : config.server) {
+    if (!add("server", text, 0)) return false;
   }
+  for (size_t i = 0; i < config.sni_server.size(); ++i) {
+    const absl::StatusOr<SniServer> server = ParseSniServer(config.sni_server[i]);
+    SALLYPORT_CHECK(server.ok());  // So it was set.
+    const uint16_t group = out->sni_groups.Add(server->name);
+    if (!add(ItemName("sni_server", i), std::string(server->address), group)) return false;
+  }
+  std::stable_sort(names.begin(), names.end(),
+                   [](const ResolvedName& a, const ResolvedName& b) { return a.group < b.group; });
+  out->groups.resize(out->sni_groups.count() + 1);
   GiveServers(std::move(names), registry, out);
   return true;
 }
@@ -115,6 +129,8 @@ bool FillService(const Config& whole, size_t listener, ServerRegistry* registry,
   out->listener = static_cast<uint32_t>(listener);
   out->proxy_protocol_out = static_cast<int>(config.proxy_protocol_out);  // As they are named.
   out->address_limits = LimitsOf(config);
+  out->session.greets = !config.sni_server.empty();
+  out->session.keeps_greetings = out->session.greets;
   out->session.tls = out->tls.get();
   out->session.tls_required = config.tls_mode == TlsMode::kRequired;
   out->session.auth.allow_cleartext_password = config.allow_cleartext_password;
@@ -146,7 +162,11 @@ bool LoadServerKey(const Config& config, size_t listener, Service* out, StartErr
 
 void GiveServers(std::vector<ResolvedName> names, ServerRegistry* registry, Service* service) {
   service->servers.clear();
+  for (ServerGroup& group : service->groups) group.count = 0;
   for (const ResolvedName& name : names) {
+    ServerGroup& group = service->groups[name.group];
+    if (group.count == 0) group.begin = service->servers.size();
+    group.count += name.addresses.size();
     for (const Address& address : name.addresses) {
       std::string text = address.ToString();
       std::shared_ptr<ServerState> state = registry->Get(text);

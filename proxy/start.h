@@ -24,7 +24,8 @@ namespace sallyport {
 // config.listeners.size().
 bool LoadServerKey(const Config& config, size_t listener, Service* out, StartError* error);
 
-// GiveServers makes `*service`'s servers of what their names were resolved to.
+// GiveServers makes `*service`'s servers of what their names were resolved to. REQUIRES: `names` in
+// order of their groups, which service->groups has.
 void GiveServers(std::vector<ResolvedName> names, ServerRegistry* registry, Service* service);
 
 // Snapshots that are still in the making.

@@ -9,7 +9,6 @@
 
 #include "tls/attachment.h"
 #include "tls/require.h"
-#include "tls/text.h"
 
 namespace sallyport::tls {
 namespace {
@@ -52,14 +51,6 @@ const std::vector<KeyKind>& KeyKinds() {
        NID_auth_rsa,
        0}};
   return *kinds;
-}
-
-// Normal is how names are compared: in lower case, less one dot at the end.
-std::string Normal(std::string_view name) {
-  if (name.ends_with('.')) {
-    name.remove_suffix(1);
-  }
-  return ToLower(name);
 }
 
 // A cursor over u16s: false at the end.
@@ -125,34 +116,17 @@ void CertificateSet::Add(bssl::UniquePtr<SSL_CTX> ctx, const CertificateInfo& in
     names.push_back(info.common_name);
   }
   for (const std::string& each : names) {
-    const std::string name = Normal(each);
-    const ptrdiff_t stars = std::count(name.begin(), name.end(), '*');
-    if (stars == 0 && !name.empty()) {
-      insert(&exact_[std::string(name)]);
-    } else if (stars == 1 && name.starts_with("*.") && name.find('.', 2) != std::string::npos) {
-      insert(&wildcards_[std::string(name.substr(2))]);
-    } else {
+    const std::string name = NormalName(each);
+    Group* const group = groups_.At(name);
+    if (group == nullptr) {
       continue;
     }
+    insert(group);
     if (certificates_.empty() && default_name_.empty()) {
       default_name_ = name;
     }
   }
   certificates_.push_back(std::move(certificate));
-}
-
-const CertificateSet::Group* CertificateSet::FindExact(std::string_view name) const {
-  const auto found = exact_.find(name);
-  return found == exact_.end() ? nullptr : &found->second;
-}
-
-const CertificateSet::Group* CertificateSet::FindWildcard(std::string_view name) const {
-  const size_t dot = name.find('.');
-  if (dot == 0 || dot == std::string_view::npos) {
-    return nullptr;
-  }
-  const auto found = wildcards_.find(name.substr(dot + 1));
-  return found == wildcards_.end() ? nullptr : &found->second;
 }
 
 struct CertificateChoice {
@@ -180,8 +154,8 @@ struct CertificateChoice {
   static const Certificate* Choose(const CertificateSet& set, std::string_view name,
                                    const SSL_CLIENT_HELLO* hello) {
     const bool tls13 = WillBeTls13(hello);
-    const CertificateSet::Group* exact = set.FindExact(name);
-    const CertificateSet::Group* wildcard = set.FindWildcard(name);
+    const CertificateSet::Group* exact = set.groups_.FindExact(name);
+    const CertificateSet::Group* wildcard = set.groups_.FindWildcard(name);
     if (exact == nullptr && wildcard == nullptr) {
       exact = &set.default_;
     }
@@ -199,7 +173,7 @@ struct CertificateChoice {
     const CertificateSet* set =
         AttachedAs<CertificateSet>(SSL_get_SSL_CTX(hello->ssl), Slot::kCertificates);
     const char* sni = SSL_get_servername(hello->ssl, TLSEXT_NAMETYPE_host_name);
-    const Certificate* chosen = Choose(*set, Normal(sni == nullptr ? "" : sni), hello);
+    const Certificate* chosen = Choose(*set, NormalName(sni == nullptr ? "" : sni), hello);
     return SSL_set_SSL_CTX(hello->ssl, chosen->ctx) == nullptr ? ssl_select_cert_error
                                                                : ssl_select_cert_success;
   }
@@ -212,8 +186,7 @@ void ChooseByName(std::shared_ptr<CertificateSet> set, SSL_CTX* ctx) {
   if (name.empty()) {
     set->default_.push_back(set->certificates_[0].get());
   } else {
-    set->default_ = name[0] == '*' ? set->wildcards_[std::string(name.substr(2))]
-                                   : set->exact_[std::string(name)];
+    set->default_ = *set->groups_.At(std::string(name));
   }
   // `ctx` is about to own the set, which must not own `ctx` in turn.
   set->certificates_[0]->own.reset();

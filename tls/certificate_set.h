@@ -6,14 +6,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tls/certificate_info.h"
+#include "tls/name_table.h"
 
 namespace sallyport::tls {
 
@@ -21,12 +19,7 @@ namespace sallyport::tls {
 // no memory. Each certificate has an SSL_CTX of its own, and choosing one hands the connection over
 // to that.
 //
-// Names are a certificate's DNS names, or its CN where it has none. As RFC 6125 has it: ASCII case
-// doesn't matter, nor does one dot at the end; a wildcard is the whole left-most label and stands
-// for exactly one label ("*.example.com" is for a.example.com, neither for example.com nor for
-// a.b.example.com), with at least two labels behind it; other stars match nothing.
-// Internationalised names are in their ASCII form (xn--...) on both sides, and are letters like
-// others.
+// Names are a certificate's DNS names, or its CN where it has none, as a NameTable has them.
 //
 // Of the certificates with a name the client's signature algorithms decide (and in TLS 1.2 its
 // ciphers and groups): of those whose key it can verify, it gets the one that is cheapest for us
@@ -60,19 +53,8 @@ class CertificateSet {
   };
   using Group = std::vector<const Certificate*>;  // Cheapest first.
 
-  // Found by a std::string_view, without a copy.
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
-  using Groups = std::unordered_map<std::string, Group, Hash, std::equal_to<>>;
-
-  const Group* FindExact(std::string_view name) const;
-  const Group* FindWildcard(std::string_view name) const;
-
   std::vector<std::unique_ptr<Certificate>> certificates_;
-  Groups exact_;
-  Groups wildcards_;          // By what is behind "*.".
+  NameTable<Group> groups_;
   std::string default_name_;  // The first of the first; empty where it has none.
   Group default_;
 };

@@ -43,6 +43,10 @@ struct ListenerConfig {
   std::vector<std::string> listen = {"0.0.0.0:6033"};
   std::vector<std::string> server = {"127.0.0.1:3306"};
 
+  // NAME=ADDRESS. Not empty: the proxy greets clients itself, which costs a round trip at each
+  // log-in, and KILL by the greeting's thread id; a listener a group has neither cost.
+  std::vector<std::string> sni_server;
+
   // Nobody who lists a second server for the day when the first is gone wants writes on both.
   Balance balance = Balance::kFirstAvailable;
 

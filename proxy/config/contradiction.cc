@@ -28,6 +28,9 @@ std::optional<Contradiction> FindVainDemand(const ListenerConfig& config, size_t
   if (config.tls_version_min > config.tls_version_max) {
     return {{"tls_version_min", "is above tls_version_max", listener}};
   }
+  if (!config.sni_server.empty() && config.tls_mode == TlsMode::kDisabled) {
+    return {{"sni_server", "needs TLS, and tls_mode is disabled", listener}};
+  }
   if (config.tls_client_certificates == Certificates::kOff) {
     if (config.tls_client_user == TlsClientUser::kOff) return std::nullopt;
     return {{"tls_client_user", "needs tls_client_certificates optional or required", listener}};
@@ -49,11 +52,20 @@ std::optional<Contradiction> FindVainDemand(const ListenerConfig& config, size_t
 
 // Each connection would open the next, until all ports are gone.
 std::optional<Contradiction> FindLoop(const Config& config, std::string_view listen) {
+  const auto check = [&](std::string_view option, std::string_view server,
+                         size_t listener) -> std::optional<Contradiction> {
+    if (!IsServedBy(Parsed(server), Parsed(listen))) return std::nullopt;
+    return {{option, Quoted(server) + " is the proxy itself (listen has " + Quoted(listen) + ")",
+             listener}};
+  };
   for (size_t i = 0; i < config.listeners.size(); ++i) {
     for (const std::string& server : config.listeners[i].server) {
-      if (!IsServedBy(Parsed(server), Parsed(listen))) continue;
-      return {{"server",
-               Quoted(server) + " is the proxy itself (listen has " + Quoted(listen) + ")", i}};
+      if (auto found = check("server", server, i); found.has_value()) return found;
+    }
+    for (const std::string& server : config.listeners[i].sni_server) {
+      const absl::StatusOr<SniServer> parsed = ParseSniServer(server);
+      if (!parsed.ok()) continue;
+      if (auto found = check("sni_server", parsed->address, i); found.has_value()) return found;
     }
   }
   return std::nullopt;

@@ -99,6 +99,15 @@ absl::Status AddNetworks(const Option& option, std::string_view text, const Opti
   });
 }
 
+absl::Status AddSniServers(const Option& option, std::string_view text, const OptionTarget& to) {
+  if (Trimmed(text).empty()) return absl::OkStatus();  // None.
+  return ForEachItem(text, "a server", [&](std::string_view item) -> absl::Status {
+    if (const auto server = ParseSniServer(item); !server.ok()) return server.status();
+    ForEachList(option, to, [&](auto* list) { list->emplace_back(item); });
+    return absl::OkStatus();
+  });
+}
+
 absl::Status AddAddresses(const Option& option, std::string_view text, const AddressRules& rules,
                           const OptionTarget& to) {
   return ForEachItem(text, "an address", [&](std::string_view item) -> absl::Status {
@@ -187,6 +196,8 @@ absl::Status SetOption(const Option& option, std::string_view text, const Option
       return AddAddresses(option, text, kServerRules, to);
     case kNetworks:
       return AddNetworks(option, text, to);
+    case kSniServers:
+      return AddSniServers(option, text, to);
     case kAdminAddress:
       return SetText(option, text,
                      text.empty() ? absl::OkStatus() : ParseAddress(text, kListenRules).status(),

@@ -48,6 +48,12 @@ constexpr Option kOptions[] = {
      &ListenerConfig::listen},
     {"server", "ADDRESS,...", "The MySQL or MariaDB servers: HOST:PORT, [V6]:PORT or unix:/PATH.",
      kServerAddresses, &ListenerConfig::server},
+    {"sni_server", "NAME=ADDRESS,...",
+     "Servers for clients that ask for NAME by SNI, exact or *.example.com; a name given more than "
+     "once has several, and all others get server. The proxy then greets clients itself: a round "
+     "trip more at each log-in, the first server's version for all, and KILL with the thread id of "
+     "the greeting (Ctrl-C, a driver's cancel) does nothing.",
+     kSniServers, &ListenerConfig::sni_server},
     {"balance", "POLICY",
      "Which server a new connection gets. first-available: the first that is up, so the others "
      "stand by. round-robin: each in turn. least-connections: the one with the fewest open here. "
@@ -265,7 +271,7 @@ bool Option::is_listener_key() const {
 
 bool Option::is_list() const {
   return kind == kListenAddresses || kind == kServerAddresses || kind == kPaths ||
-         kind == kNetworks;
+         kind == kNetworks || kind == kSniServers;
 }
 
 // What belongs to the process was set up once; what belongs to a listener is in a snapshot that

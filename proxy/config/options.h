@@ -27,6 +27,7 @@ enum class OptionKind {
   kChoice,  // One of `choices`; an enum's values are their places in it.
   kListenAddresses,
   kServerAddresses,
+  kSniServers,  // A list that may be empty.
   kAdminAddress,
   kNetworks,  // A list that may be empty.
   kName,      // Of a listener; no flag.

@@ -69,6 +69,8 @@ const char* WantedType(OptionKind kind) {
       return "an address in quotes, or an array of them, is wanted here";
     case OptionKind::kPaths:
       return "a path in quotes, or an array of them, is wanted here";
+    case OptionKind::kSniServers:
+      return "NAME=ADDRESS in quotes, or an array of them, is wanted here";
     case OptionKind::kNetworks:
       return "a network in quotes, or an array of them, is wanted here";
     case OptionKind::kCommand:
@@ -117,8 +119,10 @@ absl::Status ReadEntry(const Entry& entry, const Option& option, std::string_vie
 
   const toml::array* array = entry.node->as_array();
   if (array == nullptr || !option.is_list()) return add(*entry.node);
-  if (array->empty() &&
-      (option.kind == OptionKind::kPaths || option.kind == OptionKind::kNetworks)) {
+  const bool may_be_empty = option.kind == OptionKind::kPaths ||
+                            option.kind == OptionKind::kNetworks ||
+                            option.kind == OptionKind::kSniServers;
+  if (array->empty() && may_be_empty) {
     assignments->push_back({&option, "", Place(file, entry.line) + std::string(option.name)});
   } else if (array->empty()) {
     return absl::InvalidArgumentError(Place(file, entry.line) + std::string(option.name) +

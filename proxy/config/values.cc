@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
 #include "proxy/log/escape.h"
+#include "tls/name_table.h"
 
 namespace sallyport {
 namespace {
@@ -193,6 +194,25 @@ absl::StatusOr<Endpoint> ParseAddress(std::string_view text, const AddressRules&
   }
   endpoint.port = static_cast<int>(*port);
   return endpoint;
+}
+
+absl::StatusOr<SniServer> ParseSniServer(std::string_view text) {
+  constexpr size_t kHostNameMax = 253;
+  const size_t equals = text.find('=');
+  if (equals == std::string_view::npos) return Bad(text, "is not NAME=ADDRESS");
+  const std::string_view name = text.substr(0, equals);
+  const bool is_host_name =
+      name.size() <= kHostNameMax && std::all_of(name.begin(), name.end(), [](char c) {
+        return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ||
+               c == '.' || c == '*';
+      });
+  if (!is_host_name || tls::NameTable<bool>().At(tls::NormalName(name)) == nullptr) {
+    return Bad(text, "names no host, nor all of a domain (a.example.com, *.example.com)");
+  }
+  const std::string_view address = text.substr(equals + 1);
+  const absl::StatusOr<Endpoint> endpoint = ParseAddress(address, {.unix_socket = true});
+  if (!endpoint.ok()) return endpoint.status();
+  return SniServer{name, address};
 }
 
 bool SamePlace(const Endpoint& a, const Endpoint& b) {

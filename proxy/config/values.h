@@ -59,6 +59,15 @@ struct AddressRules {
 // into `text`.
 absl::StatusOr<Endpoint> ParseAddress(std::string_view text, const AddressRules& rules);
 
+// A server for those who ask for a name. The views point into the parsed text.
+struct SniServer {
+  std::string_view name;  // Exact, or "*.example.com".
+  std::string_view address;
+};
+
+// ParseSniServer reads NAME=HOST:PORT, NAME=[V6]:PORT or NAME=unix:/PATH.
+absl::StatusOr<SniServer> ParseSniServer(std::string_view text);
+
 // SamePlace: both are the same host and port as far as the text tells, port 0 never.
 bool SamePlace(const Endpoint& a, const Endpoint& b);
 

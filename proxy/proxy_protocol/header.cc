@@ -22,6 +22,16 @@ constexpr uint8_t kV2Tcp6 = 0x21;
 constexpr size_t kV2Tcp4Size = 2 * (4 + 2);
 constexpr size_t kV2Tcp6Size = 2 * (16 + 2);
 
+constexpr size_t kTlvFixedSize = 3;  // Type, and length in two bytes.
+constexpr uint8_t kTypeAuthority = 0x02;
+constexpr uint8_t kTypeSsl = 0x20;
+constexpr uint8_t kSubtypeSslVersion = 0x21;
+constexpr uint8_t kSubtypeSslCommonName = 0x22;
+constexpr uint8_t kSubtypeSslCipher = 0x23;
+constexpr uint8_t kClientSsl = 0x01;
+constexpr uint8_t kClientCertConn = 0x02;
+constexpr uint8_t kClientCertSess = 0x04;
+
 constexpr std::string_view kV1Begin = "PROXY ";
 constexpr std::string_view kV1End = "\r\n";
 constexpr size_t kV1SizeMax = 107;
@@ -175,14 +185,44 @@ uint8_t* PutV2Fixed(uint8_t command, uint8_t family, size_t size, uint8_t* at) {
   return PutInt2(size, at);
 }
 
-size_t WriteV2(const IpEndpoint& source, const IpEndpoint& destination, bool v4, uint8_t* out) {
-  uint8_t* at = PutV2Fixed(kV2Proxy, v4 ? kV2Tcp4 : kV2Tcp6, v4 ? kV2Tcp4Size : kV2Tcp6Size, out);
+// Appends a TLV where there is room for it.
+void Append(uint8_t type, std::string_view value, size_t room, std::string* to) {
+  if (value.empty() || to->size() + kTlvFixedSize + value.size() > room) return;
+  *to += static_cast<char>(type);
+  *to += static_cast<char>(value.size() >> 8);
+  *to += static_cast<char>(value.size());
+  *to += value;
+}
+
+// PP2_TYPE_SSL has "client", "verify" (0 is good), and the parts that there is room for.
+std::string TlvsOf(const ProxyTls& tls, size_t room) {
+  int client = kClientSsl;
+  if (tls.certified) client |= kClientCertSess | (tls.resumed ? 0 : kClientCertConn);
+  std::string ssl(1, static_cast<char>(client));
+  ssl += tls.certified ? std::string_view("\0\0\0\0", 4) : std::string_view("\0\0\0\1", 4);
+  const size_t ssl_room = room - kTlvFixedSize;
+  Append(kSubtypeSslVersion, tls.version, ssl_room, &ssl);
+  Append(kSubtypeSslCipher, tls.cipher, ssl_room, &ssl);
+  Append(kSubtypeSslCommonName, tls.common_name, ssl_room, &ssl);
+  std::string tlvs;
+  Append(kTypeSsl, ssl, room, &tlvs);
+  Append(kTypeAuthority, tls.server_name, room, &tlvs);
+  return tlvs;
+}
+
+size_t WriteV2(const IpEndpoint& source, const IpEndpoint& destination, const ProxyTls* tls,
+               bool v4, uint8_t* out) {
+  const size_t addresses = v4 ? kV2Tcp4Size : kV2Tcp6Size;
+  std::string tlvs;
+  if (tls != nullptr) tlvs = TlvsOf(*tls, kProxyHeaderRoom - kV2FixedSize - addresses);
+  uint8_t* at = PutV2Fixed(kV2Proxy, v4 ? kV2Tcp4 : kV2Tcp6, addresses + tlvs.size(), out);
   for (const IpEndpoint* end : {&source, &destination}) {
     const Bytes address = v4 ? Bytes(end->address.v4()) : Bytes(end->address.bytes);
     at = std::copy(address.begin(), address.end(), at);
   }
   at = PutInt2(source.port, at);
   at = PutInt2(destination.port, at);
+  at = std::copy(tlvs.begin(), tlvs.end(), at);
   return static_cast<size_t>(at - out);
 }
 
@@ -198,10 +238,10 @@ ProxyHeaderParse ReadProxyHeader(std::span<const uint8_t> bytes, ProxyHeader* ou
 }
 
 size_t WriteProxyHeader(int version, const IpEndpoint& source, const IpEndpoint& destination,
-                        std::span<uint8_t, kProxyHeaderRoom> out) {
+                        const ProxyTls* tls, std::span<uint8_t, kProxyHeaderRoom> out) {
   const bool v4 = source.address.is_v4() && destination.address.is_v4();
   return version == 1 ? WriteV1(source, destination, v4, out)
-                      : WriteV2(source, destination, v4, out.data());
+                      : WriteV2(source, destination, tls, v4, out.data());
 }
 
 size_t WriteLocalProxyHeader(int version, std::span<uint8_t, kProxyHeaderRoom> out) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "proxy/proxy_protocol/ip_address.h"
 
@@ -29,13 +30,24 @@ struct ProxyHeader {
 enum class ProxyHeaderParse { kOk, kNeedMore, kMalformed };
 ProxyHeaderParse ReadProxyHeader(std::span<const uint8_t> bytes, ProxyHeader* out);
 
-// What a written header needs at most.
-inline constexpr size_t kProxyHeaderRoom = 107;
+// The longest header that is written: MariaDB reads no more.
+inline constexpr size_t kProxyHeaderRoom = 256;
 
-// WriteProxyHeader writes a header, and returns its size: under 108 bytes, where MariaDB reads 256.
-// An IPv4 address beside an IPv6 one is written as IPv6 maps it. version: 1 or 2.
+// What a header of version 2 tells of the client's TLS. What is empty is left out.
+struct ProxyTls {
+  std::string_view version = {};      // PP2_SUBTYPE_SSL_VERSION: "TLSv1.3"
+  std::string_view cipher = {};       // PP2_SUBTYPE_SSL_CIPHER: as the standard names it.
+  std::string_view common_name = {};  // PP2_SUBTYPE_SSL_CN, of its certificate.
+  std::string_view server_name = {};  // PP2_TYPE_AUTHORITY: the SNI.
+  bool certified = false;             // It has shown a certificate, which is good;
+  bool resumed = false;               // maybe on the connection before this.
+};
+
+// WriteProxyHeader writes a header, and returns its size. An IPv4 address beside an IPv6 one is
+// written as IPv6 maps it. version: 1 or 2. tls: null where the client has no TLS, or none yet;
+// of it what doesn't fit into kProxyHeaderRoom is left out, its last first.
 size_t WriteProxyHeader(int version, const IpEndpoint& source, const IpEndpoint& destination,
-                        std::span<uint8_t, kProxyHeaderRoom> out);
+                        const ProxyTls* tls, std::span<uint8_t, kProxyHeaderRoom> out);
 // WriteLocalProxyHeader says that the connection is the sender's own (LOCAL, or UNKNOWN).
 size_t WriteLocalProxyHeader(int version, std::span<uint8_t, kProxyHeaderRoom> out);
 

@@ -20,7 +20,7 @@ constexpr uint16_t kTooManyConnections = 1040;
 
 }  // namespace
 
-const SessionOptions HealthCheck::kOptions;
+const SessionOptions HealthCheck::kOptions = {.keeps_greetings = true};
 
 HealthCheck::HealthCheck(const Address& address, int proxy_protocol)
     : proxy_protocol_(proxy_protocol), session_(kOptions) {

@@ -31,6 +31,8 @@ class HealthCheck {
 
   // Step goes on after a poll; never blocks. room: for a receive. outboxes: empty, and are again.
   Result Step(std::span<uint8_t> room, Outboxes* outboxes);
+  // traits: of the greeting that came; null: none. Valid until the next Step.
+  const GreetingTraits* traits() const { return session_.server_traits(); }
   // why it failed, for the log.
   const std::string& why() const { return why_; }
 

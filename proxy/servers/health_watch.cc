@@ -22,6 +22,13 @@ uint64_t NowMs() {
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
+// When to check next, a check being over.
+uint64_t NextDueMs(const HealthTarget& target, uint64_t now_ms) {
+  if (target.interval_ms > 0) return now_ms + target.interval_ms;
+  const bool known = target.state->greeting().known() && !target.state->unhealthy();
+  return known ? UINT64_MAX : now_ms + kGreetingRetryMs;
+}
+
 }  // namespace
 
 HealthWatch::HealthWatch() : wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -83,8 +90,10 @@ void HealthWatch::TakeTargets() {
     if (known != before.end()) {
       const uint64_t due_ms = known->due_ms;
       patient.check = std::move(known->check);
-      patient.due_ms = std::min(due_ms, NowMs() + patient.target.interval_ms);
+      patient.due_ms = std::min(due_ms, NextDueMs(patient.target, NowMs()));
       before.erase(known);
+    } else if (patient.target.interval_ms == 0 && NextDueMs(patient.target, 0) == UINT64_MAX) {
+      patient.due_ms = UINT64_MAX;
     }
     patients_.push_back(std::move(patient));
   }
@@ -137,6 +146,7 @@ void HealthWatch::GoOn(Patient* patient, uint64_t now_ms) {
 // One that still runs has no more time.
 void HealthWatch::Conclude(Patient* patient, HealthCheck::Result result, uint64_t now_ms) {
   ServerState& state = *patient->target.state;
+  if (const GreetingTraits* traits = patient->check->traits()) state.greeting().Learn(*traits);
   if (result == HealthCheck::Result::kPassed) {
     if (state.CheckPassed()) LogServerBack(state);
   } else if (state.CheckFailed()) {
@@ -145,7 +155,7 @@ void HealthWatch::Conclude(Patient* patient, HealthCheck::Result result, uint64_
                              : "health check: no answer in time");
   }
   patient->check.reset();
-  patient->due_ms = now_ms + patient->target.interval_ms;
+  patient->due_ms = NextDueMs(patient->target, now_ms);
 }
 
 }  // namespace sallyport

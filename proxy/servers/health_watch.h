@@ -14,7 +14,8 @@
 
 namespace sallyport {
 
-// A server to check. REQUIRES: interval_ms > 0, state.
+// A server to check. interval_ms 0: only until its greeting is known (LearnedGreeting::known).
+// REQUIRES: state.
 struct HealthTarget {
   Address address;
   std::shared_ptr<ServerState> state;

@@ -16,10 +16,11 @@
 
 namespace sallyport {
 
-// A `server` of the configuration, and what it was resolved to.
+// A `server` or `sni_server` of the configuration, and what its address was resolved to.
 struct ResolvedName {
   std::string text;
   std::vector<Address> addresses;
+  uint16_t group = 0;  // Of the listener's; 0: `server`.
 };
 
 // The servers of one listener.

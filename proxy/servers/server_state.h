@@ -1,5 +1,6 @@
 // ServerState: what all workers know of one server, whether it is up and how much it has to do.
-// Any thread, no lock; each call is a few atomic operations on a cache line of its own.
+// Any thread, no lock (but for what it greets with); each call is a few atomic operations on a
+// cache line of its own.
 //
 // Two things keep a server out of use:
 //
@@ -20,6 +21,8 @@
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "proxy/servers/learned_greeting.h"
 
 namespace sallyport {
 
@@ -65,6 +68,9 @@ class alignas(64) ServerState {
   // Unchecked: there are no more checks, so what the last one said is forgotten. True: it is back.
   bool Unchecked();
 
+  LearnedGreeting& greeting() { return greeting_; }
+  const LearnedGreeting& greeting() const { return greeting_; }
+
   // --- Counters.
   void CountConnect(ConnectOutcome outcome) {
     connects_[static_cast<size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
@@ -95,6 +101,7 @@ class alignas(64) ServerState {
   std::array<std::atomic<uint64_t>, kConnectOutcomes.size()> connects_{};
   std::array<std::atomic<uint64_t>, kConnectTimeBuckets.size() + 1> connect_times_{};
   std::atomic<uint64_t> connect_ms_sum_{0};
+  LearnedGreeting greeting_;
   const std::string text_;
 };
 

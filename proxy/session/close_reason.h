@@ -16,6 +16,7 @@ namespace sallyport {
   X(kServerUnreachable, "server_unreachable")                         \
   X(kServerRefused, "server_refused") /* ERR instead of a greeting */ \
   X(kServerMalformed, "server_malformed")                             \
+  X(kServerLacksFlags, "server_lacks_flags") /* that were offered */  \
   X(kClientLeftEarly, "client_left_early")                            \
   X(kHandshakeTimeout, "handshake_timeout")                           \
   X(kBadHandshake, "bad_handshake")                                   \

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "packet/asking_plugin.h"
 #include "packet/auth.h"
 #include "packet/capabilities.h"
 #include "packet/change_user.h"
@@ -55,6 +56,7 @@ void Session::OnPacket(Side from, MutableBytes packet, Outboxes* out) {
 void Session::OnServerPacket(MutableBytes packet, Outboxes* out) {
   switch (phase_) {
     case Phase::kGreeting:
+    case Phase::kServerGreeting:
       return OnGreeting(packet, out);
     case Phase::kAuth:
       return OnServerAuth(packet, out);
@@ -91,6 +93,7 @@ void Session::OnClientPacket(MutableBytes packet, Outboxes* out) {
       return Perform(login_->auth->FromClient(packet::Payload(packet)), Side::kClient, packet, out);
     case Phase::kGreeting:
     case Phase::kTlsHandshake:
+    case Phase::kServerGreeting:
     case Phase::kCommand:
     case Phase::kExcuse:
     case Phase::kClosed:
@@ -98,19 +101,27 @@ void Session::OnClientPacket(MutableBytes packet, Outboxes* out) {
   }
 }
 
+// 1040, 1129, 1130, ... instead of a greeting: the client is to read it as it is.
+void Session::OnServerRefusal(Bytes payload, MutableBytes packet, Outboxes* out) {
+  packet::Error error;
+  if (packet::ParseErrorPacket(payload, &error) == packet::Parse::kOk) {
+    summary_.detail = std::string(error.message);
+    summary_.server_error = error.code;
+  }
+  ended_[Side::kServer] = true;
+  if (phase_ == Phase::kServerGreeting) {  // Behind a greeting an ERR_Packet has a SQLSTATE.
+    if (error.code == 0) return BadServer("half an ERR_Packet", out);
+    if (error.sqlstate.empty()) error.sqlstate = "HY000";
+    return Refuse(CloseReason::kServerRefused, error, out);
+  }
+  if (phase_ == Phase::kGreeting) SendToClient(packet, out);
+  (*out)[Side::kClient].end = true;
+  LeaveClient(CloseReason::kServerRefused, out);
+}
+
 void Session::OnGreeting(MutableBytes packet, Outboxes* out) {
   const MutableBytes payload = packet::Payload(packet);
-  if (IsErr(payload)) {  // 1040, 1129, 1130, ...: the client is to read it as it is.
-    packet::Error error;
-    if (packet::ParseErrorPacket(payload, &error) == packet::Parse::kOk) {
-      summary_.detail = std::string(error.message);
-      summary_.server_error = error.code;
-    }
-    if (phase_ == Phase::kGreeting) SendToClient(packet, out);
-    ended_[Side::kServer] = true;
-    (*out)[Side::kClient].end = true;
-    return LeaveClient(CloseReason::kServerRefused, out);
-  }
+  if (IsErr(payload)) return OnServerRefusal(payload, packet, out);
   packet::Greeting greeting;
   if (packet::ParseGreeting(payload, &greeting) != packet::Parse::kOk) {
     return BadServer("no greeting of MySQL 4.1 or later", out);
@@ -119,7 +130,9 @@ void Session::OnGreeting(MutableBytes packet, Outboxes* out) {
   nonce_ = greeting.nonce;
   summary_.thread_id = greeting.thread_id;
   login_->greeting_plugin = std::string(greeting.auth_plugin_name);
+  if (options_.keeps_greetings) login_->server_traits = GreetingTraits::Of(greeting);
   if (phase_ == Phase::kExcuse) return Excuse(out);
+  if (phase_ == Phase::kServerGreeting) return OnLateGreeting(greeting, out);
   packet::SetClientSsl(payload, options_.tls != nullptr);
   if (options_.client_user != tls::UserRule::kNone) {
     // Behind compression COM_CHANGE_USER can't be seen, and the rule would end with the log-in.
@@ -173,12 +186,12 @@ void Session::OnHandshakeResponse(MutableBytes packet, Outboxes* out) {
     packet::ClearCompression(payload);
     client_flags_ &= ~packet::kCompressionFlags;
   }
-  compressed_ = (client_flags_ & server_flags_ & packet::kCompressionFlags) != 0;
   login_->auth_response_begin = response.auth_response_field_begin;
   login_->auth_response_end = response.auth_response_field_end;
   summary_.user = std::string(response.username.substr(0, kLoggedNameMax));
   summary_.database = std::string(response.database.substr(0, kLoggedNameMax));
   if (!CertificateAllows(response.username, out)) return;
+  if (options_.greets) return KeepLogin(packet, response, out);
   StartAuth(packet, response.auth_plugin_name, response.auth_response, out);
 }
 
@@ -217,6 +230,10 @@ void Session::OnChangeUser(MutableBytes packet, Outboxes* out) {
   summary_.user = std::string(change_user.username.substr(0, kLoggedNameMax));
   summary_.database = std::string(change_user.database.substr(0, kLoggedNameMax));
   if (!CertificateAllows(change_user.username, out)) return;
+  if (options_.greets && MakeAskingChangeUser(packet, change_user)) {
+    const MutableBytes asking = login_->rewritten.bytes().first(login_->rewritten_size);
+    return StartAuth(asking, packet::kAskingPlugin, {}, out);
+  }
   StartAuth(packet, change_user.auth_plugin_name, change_user.auth_response, out);
 }
 
@@ -235,6 +252,7 @@ bool Session::CertificateAllows(std::string_view user, Outboxes* out) {
 
 void Session::StartAuth(MutableBytes packet, std::string_view plugin, Bytes auth_response,
                         Outboxes* out) {
+  compressed_ = (client_flags_ & server_flags_ & packet::kCompressionFlags) != 0;
   AuthPolicy policy = options_.auth;
   policy.client_secure = tls_ != nullptr;
   policy.server_secure = server_secure_;

@@ -16,7 +16,9 @@ using packet::Bytes;
 using packet::MutableBytes;
 
 Session::Session(const SessionOptions& options)
-    : options_(options), login_(std::make_unique<Login>()) {}
+    : options_(options), login_(std::make_unique<Login>()) {
+  ended_[Side::kServer] = options.greets;  // There is none yet.
+}
 
 Session::~Session() = default;
 
@@ -101,7 +103,9 @@ bool Session::ProcessSome(Side from, MutableBytes* bytes, Outboxes* out) {
     return true;
   }
   if (from == Side::kClient) {
-    if (client_finished() || phase_ == Phase::kGreeting) return false;
+    if (client_finished() || phase_ == Phase::kGreeting || phase_ == Phase::kServerGreeting) {
+      return false;
+    }
     if (phase_ == Phase::kCommand) return RelayCommands(bytes, out);
     if (phase_ == Phase::kTlsHandshake) {
       if (signs()) return false;
@@ -175,8 +179,9 @@ bool Session::GoesOnWithLogIn(Bytes bytes) {
 }
 
 bool Session::watches_commands() const {
-  // Behind compression no packet can be seen; where nothing is mediated none needs to be.
-  return !compressed_ && (tls_ != nullptr || server_secure_);
+  // Behind compression no packet can be seen; where nothing is mediated none needs to be. A client
+  // that was greeted here may have the wrong nonce for COM_CHANGE_USER.
+  return !compressed_ && (tls_ != nullptr || server_secure_ || options_.greets);
 }
 
 // Returns what is behind the handshake, decrypted, or has to wait for the signature.
@@ -322,9 +327,9 @@ void Session::LeaveClient(CloseReason reason, Outboxes* out) {
     phase_ = Phase::kClosed;
     return;
   }
-  const bool greeted = phase_ != Phase::kGreeting;
+  const bool server_greeted = phase_ != Phase::kGreeting && phase_ != Phase::kServerGreeting;
   phase_ = Phase::kExcuse;
-  if (greeted) Excuse(out);
+  if (server_greeted) Excuse(out);
 }
 
 void Session::EndClient(Outboxes* out) {

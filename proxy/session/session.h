@@ -21,6 +21,17 @@
 //                                              count it against the proxy (max_connect_errors)
 //   any                -> kClosed
 //
+// With SessionOptions::greets the server is chosen late (own_greeting.cc): Greet makes the greeting
+// and leads to kClientReply, and between kHandshakeResponse and kAuth stands
+//
+//   client                    Session                      server
+//     |                       kServerGreeting                |  wants_server(): dialled now
+//     |                       kServerGreeting <- greeting -- |  consumed
+//     |                       kAuth ---- the kept log-in --> |  under a plugin that nobody has:
+//     | <-- AuthSwitchRequest kAuth <---- the same --------- |  the server asks with its own nonce
+//
+// There kExcuse is only for those whom a server was dialled for.
+//
 // sequence_ids: what goes to a side has the last sequence_id seen or sent there, plus one. That
 // holds through consumed and added packets alike:
 //   client  0 greeting   1 SSLRequest   2 HandshakeResponse41   3 ...
@@ -36,12 +47,15 @@
 #include <vector>
 
 #include "packet/assembler.h"
+#include "packet/change_user.h"
 #include "packet/command_watch.h"
 #include "packet/error_packet.h"
 #include "packet/greeting.h"
+#include "packet/handshake_response.h"
 #include "packet/wire.h"
 #include "proxy/session/auth_relay.h"
 #include "proxy/session/close_reason.h"
+#include "proxy/session/greeting_traits.h"
 #include "proxy/session/outbox.h"
 #include "proxy/side.h"
 #include "tls/engine.h"
@@ -53,6 +67,7 @@ enum class Phase : uint8_t {
   kClientReply,
   kTlsHandshake,
   kHandshakeResponse,
+  kServerGreeting,
   kAuth,
   kCommand,
   kExcuse,
@@ -63,8 +78,10 @@ enum class Phase : uint8_t {
 struct SessionOptions {
   const tls::Context* tls = nullptr;  // Null: TLS is disabled.
   bool tls_required = false;
+  bool greets = false;                               // The session greets the client itself.
+  bool keeps_greetings = false;                      // server_traits() are wanted.
   tls::UserRule client_user = tls::UserRule::kNone;  // What a client must be to log in as somebody.
-  AuthPolicy auth;  // client_secure and server_secure are the session's to set.
+  AuthPolicy auth{};  // client_secure and server_secure are the session's to set.
 };
 
 // What a session was, for the log line at its end.
@@ -92,9 +109,22 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  // Greet greets the client, where options.greets: with `greeting`, but for what the listener
+  // decides of its flags. REQUIRES: phase() is kGreeting; empty outboxes; of WriteGreeting. The
+  // server is not there before wants_server() and ServerDialled.
+  void Greet(packet::Greeting greeting, Outboxes* out);
+  // wants_server: the client's log-in is complete, and the server that it is for (by
+  // summary().sni) has to be connected to, or the client refused.
+  bool wants_server() const { return phase_ == Phase::kServerGreeting && ended_[Side::kServer]; }
+  // ServerDialled: it may be there any moment, and then needs its log-in finished.
+  void ServerDialled() { ended_[Side::kServer] = false; }
+
   // ServerConnected tells, before the first bytes of the server, whether mysqld counts the link as
   // secure (a unix socket).
   void ServerConnected(bool server_secure) { server_secure_ = server_secure; }
+  // server_traits: of the server's greeting, where options.keeps_greetings; null: none came, or the
+  // command phase has long begun. Valid until the next call.
+  const GreetingTraits* server_traits() const;
 
   // ServerAbsent: none was dialled and none will be, so none needs its log-in finished.
   void ServerAbsent() { ended_[Side::kServer] = true; }
@@ -200,6 +230,7 @@ class Session {
   void OnHandshakeResponse(packet::MutableBytes packet, Outboxes* out);
   void OnChangeUser(packet::MutableBytes packet, Outboxes* out);
   void OnServerAuth(packet::MutableBytes packet, Outboxes* out);
+  void OnServerRefusal(packet::Bytes payload, packet::MutableBytes packet, Outboxes* out);
   void BeginChangeUser();
   bool CertificateAllows(std::string_view user, Outboxes* out);
   void StartAuth(packet::MutableBytes packet, std::string_view plugin, packet::Bytes auth_response,
@@ -212,6 +243,12 @@ class Session {
   void OnServerPacketInExcuse(packet::MutableBytes packet, Outboxes* out);
   void BadHandshake(std::string_view why, Outboxes* out);
   void BadServer(std::string_view why, Outboxes* out);
+
+  // --- The session's own greeting (own_greeting.cc).
+  void KeepLogin(packet::MutableBytes packet, const packet::HandshakeResponse& response,
+                 Outboxes* out);
+  void OnLateGreeting(const packet::Greeting& greeting, Outboxes* out);
+  bool MakeAskingChangeUser(packet::MutableBytes packet, const packet::ChangeUser& change_user);
 
   const SessionOptions& options_;
   Phase phase_ = Phase::kGreeting;

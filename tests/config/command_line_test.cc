@@ -162,6 +162,8 @@ struct Precedence {
 constexpr Precedence kPrecedence[] = {
     {"listen", "['a:1', 'b:1']", "a:1,b:1", "e:1"},
     {"server", "'a:1'", "a:1", "c:1,d:1"},
+    {"sni_server", "['a.example.com=a:1', '*.b.org=unix:/s']", "a.example.com=a:1,*.b.org=unix:/s",
+     "A.example.com=[::1]:1"},
     {"balance", "'round-robin'", "round-robin", "least-connections"},
     {"resolve_interval", "2", "2", "0"},
     {"health_check_interval", "2", "2", "0.5"},

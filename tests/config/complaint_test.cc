@@ -113,6 +113,19 @@ const FlagCase kFlagCases[] = {
     {{"--admin=unix:/run/a"},
      "--admin: \"unix:/run/a\" is a unix socket: only a server may be one"},
     {{"--admin=off"}, "--admin: \"off\" has no port (HOST:PORT)"},
+    {{"--sni_server=a.example.com"}, "--sni_server: \"a.example.com\" is not NAME=ADDRESS"},
+    {{"--sni_server=a=b:1,c=d"}, "--sni_server: \"d\" has no port (HOST:PORT)"},
+    {{"--sni_server=*.com=b:1"},
+     "--sni_server: \"*.com=b:1\" names no host, nor all of a domain (a.example.com, "
+     "*.example.com)"},
+    {{"--sni_server=a*.example.com=b:1"},
+     "--sni_server: \"a*.example.com=b:1\" names no host, nor all of a domain (a.example.com, "
+     "*.example.com)"},
+    {{"--sni_server==b:1"},
+     "--sni_server: \"=b:1\" names no host, nor all of a domain (a.example.com, *.example.com)"},
+    {{"--sni_server=a b=b:1"},
+     "--sni_server: \"a b=b:1\" names no host, nor all of a domain (a.example.com, *.example.com)"},
+    {{"--sni_server=a=b:1,"}, "--sni_server: a server is missing"},
     // Four arguments.
     {{"3306"},
      "\"3306\": arguments that are no flags come as four: LISTEN_PORT SERVER_PORT CERTIFICATE KEY"},
@@ -131,6 +144,10 @@ const FlagCase kFlagCases[] = {
     {{"--listen=:3306"}, "server: \"127.0.0.1:3306\" is the proxy itself (listen has \":3306\")"},
     {{"--server=localhost:6033"},
      "--server: \"localhost:6033\" is the proxy itself (listen has \"0.0.0.0:6033\")"},
+    {{"--sni_server=a=localhost:6033"},
+     "--sni_server: \"localhost:6033\" is the proxy itself (listen has \"0.0.0.0:6033\")"},
+    {{"--sni_server=a=b:1", "--tls_mode=disabled"},
+     "--sni_server: needs TLS, and tls_mode is disabled"},
     {{"--admin=0.0.0.0:6033"}, "--admin: \"0.0.0.0:6033\" is in listen as well"},
     // Files.
     {{"--config=absent.toml"}, "--config: absent.toml: No such file or directory"},
@@ -185,6 +202,9 @@ const TomlCase kTomlCases[] = {
     {"listen = [['a:1']]", "1: listen: an address in quotes, or an array of them, is wanted here"},
     {"proxy_protocol_networks = [1]",
      "1: proxy_protocol_networks: a network in quotes, or an array of them, is wanted here"},
+    {"sni_server = [\n  'a=b:1',\n  7]",
+     "3: sni_server: NAME=ADDRESS in quotes, or an array of them, is wanted here"},
+    {"sni_server = [\n  'a=b:1',\n  'b']", "3: sni_server: \"b\" is not NAME=ADDRESS"},
     {"listen = []", "1: listen: at least one address is needed"},
     // Values.
     {"listen = [\n  'a:1',\n  'b',\n]", "3: listen: \"b\" has no port (HOST:PORT)"},

@@ -82,6 +82,8 @@ TEST(Reload, NoKeyIsForgotten) {
     if (option.is_list()) ClearOption(option, {&after, &after.listeners[0]});
     if (option.kind == OptionKind::kNetworks) {
       text = "::7";
+    } else if (option.kind == OptionKind::kSniServers) {
+      text = "x=x:7";
     } else if (address) {
       text = "x:7";
     }

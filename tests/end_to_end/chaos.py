@@ -183,7 +183,7 @@ def under_load(report, room, steady):
             time.sleep(1)
             room.signal(signal.SIGCONT)
         else:
-            room.hurt.process.wait(30)
+            room.hurt.process.wait(processes.patience(30))
             room.restart()
         load.goes_well()
     load.end()

@@ -132,6 +132,7 @@ class Client:
     def run(self, operation, address, account, tls_ca=None, second=None, timeout=60, **more):
         """Gives (ok, what it printed). `address` is (host, port) or the path of a unix socket;
         `more` are words for it."""
+        timeout = processes.patience(timeout)
         words = [f"operation={operation}", f"user={account.user}"]
         if isinstance(address, str):
             words.append(f"socket={address}")

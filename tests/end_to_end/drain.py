@@ -85,7 +85,7 @@ def what_is_left_is_told(room):
         wire.read_packet(halfway)
         proxy.process.terminate()
         room.report.equal("who has not logged in is told 1053", wire.read_err(halfway).code, 1053)
-        session.settimeout(5)
+        session.settimeout(processes.patience(5))
         room.report.equal("who has is closed", wire.read_to_end(session)[0], b"")
         room.report.equal("exit code", exit_within(proxy, 5), 0)
         proxy.stop()
@@ -99,7 +99,7 @@ def service_manager(room):
     path = os.path.join(room.folder, "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
-        manager.settimeout(5)
+        manager.settimeout(processes.patience(5))
         prefix = ["env", f"NOTIFY_SOCKET={path}", "WATCHDOG_USEC=400000"]
         with room.proxy(prefix=prefix,
                         arguments=["--drain_delay=1", "--shutdown_timeout=2"]) as proxy:

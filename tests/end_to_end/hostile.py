@@ -22,8 +22,9 @@ from proxy import Proxy
 
 # Seconds. Listeners are hasty where a case is to end by their time-out, and else so patient that no
 # busy machine makes one.
-HASTY, PATIENT = 4, 30
-SOON = 8  # In which an end comes that waits for nothing; the machine may be busy.
+HASTY, PATIENT = 4, int(processes.patience(30))
+# In which an end comes that waits for nothing; the machine may be busy.
+SOON = processes.patience(8)
 LATE = HASTY + SOON
 THREADS = 40
 # What a bulk of hostile connections may cost at a time, and what allocators and the workers' rooms,

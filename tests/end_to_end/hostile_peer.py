@@ -6,11 +6,12 @@ import ssl
 import time
 
 import mysql_wire as wire
+import processes
 import tls_records as tls
 from hostile import Seen, Wrong
 from tls_records import Forger
 
-PATIENCE = 15  # Seconds to read for an end; then it is "open".
+PATIENCE = processes.patience(15)  # Seconds to read for an end; then it is "open".
 PLUGIN = "mysql_native_password"
 
 

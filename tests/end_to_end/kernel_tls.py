@@ -34,6 +34,9 @@ CIPHERS = [
 ]
 BULK = (1 << 19) + 7
 MORE_THAN_SOCKETS_HOLD = 8 << 20
+MORE_THAN_ALL_HOLDS = 48 << 20
+WAITING_BYTES_MAX = 2 << 20
+GROWTH_KIB_MAX = 2 << 10
 COM_QUIT, COM_QUERY, COM_CHANGE_USER = b"\x01", b"\x03", b"\x11"
 FAILED_START = 1
 BLOCK = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(2048))
@@ -101,9 +104,10 @@ class Room:
     def __init__(self, report, options, pair, server):
         self.report, self.options, self.pair, self.server = report, options, pair, server
 
-    def proxy(self, mode, **more):
+    def proxy(self, mode, more_arguments=()):
         return Proxy(self.options.proxy, self.server.address, pair=self.pair,
-                     io_engine=self.options.io_engine, arguments=["--kernel_tls", mode], **more)
+                     io_engine=self.options.io_engine,
+                     arguments=["--kernel_tls", mode, *more_arguments])
 
 
 def small_and_bulk(room, name, client):
@@ -183,6 +187,7 @@ def key_updates(room, proxy):
 
 def resumption(room, proxy):
     for version, cipher in (CIPHERS[1], CIPHERS[4]):
+        before = tls_stat()["TlsTxSw"]
         with Client(proxy.port, version, cipher) as client:
             small_and_bulk(room, f"{version}, before resumption", client)
             session = client.session()
@@ -190,6 +195,7 @@ def resumption(room, proxy):
         with Client(proxy.port, version, cipher, session=session) as client:
             room.report.check(f"{version}: resumed", client.resumed)
             small_and_bulk(room, f"{version}, resumed", client)
+        room.report.equal(f"{version}: the kernel did both", tls_stat()["TlsTxSw"] - before, 2)
 
 
 def change_user(room, proxy):
@@ -205,6 +211,45 @@ def change_user(room, proxy):
             room.report.equal(f"{version}: COM_CHANGE_USER, OK", client.read_packet(),
                               wire.OK_PAYLOAD)
             small_and_bulk(room, f"{version}, another user", client)
+
+
+def kernel_at_both_ends(room, proxy):
+    """What the proxy's kernel encrypts, the client's decrypts: TlsDecryptError is a witness then,
+    and not just a counter that nobody touches."""
+    for version, cipher in CIPHERS[:2]:  # OpenSSL 3.0 can no more than AES-GCM of TLS 1.2.
+        before = tls_stat()
+        with Client(proxy.port, version, cipher, kernel=True) as client:
+            small_and_bulk(room, f"{cipher}, the kernel at both ends", client)
+            client.command(COM_QUERY + b"last 70000")
+            data, end = client.read_to_end()
+            room.report.equal(f"{cipher}, the kernel at both ends: the end",
+                              (data == pattern(70000), end), (True, "close_notify"))
+        grown = {name: tls_stat()[name] - before[name]
+                 for name in ("TlsTxSw", "TlsRxSw", "TlsDecryptError")}
+        # The client encrypts by the kernel, too.
+        room.report.equal(f"{cipher}, the kernel at both ends: its counts", grown,
+                          {"TlsTxSw": 2, "TlsRxSw": 1, "TlsDecryptError": 0})
+
+
+def back_pressure(room, proxy):
+    """Who reads nothing stops the server, in time, and costs no memory; then all comes."""
+    with Client(proxy.port, *CIPHERS[3]) as client:
+        client.command(COM_QUERY + b"give %d" % MORE_THAN_ALL_HOLDS)
+        memory, came = proxy.resident_kib(), -1
+        while came != from_server(proxy)[0]:
+            came = from_server(proxy)[0]
+            time.sleep(1)
+        waiting = counter(proxy, "pipe_bytes") + counter(proxy, "send_queue_bytes")
+        room.report.check("back-pressure: the server is not read to its end",
+                          counter(proxy, "connections_open") == 1 and
+                          0 < waiting <= WAITING_BYTES_MAX, waiting)
+        grown = proxy.resident_kib() - memory
+        room.report.check("back-pressure: no memory", grown < GROWTH_KIB_MAX, f"{grown} KiB")
+        room.report.check("back-pressure: then all comes",
+                          client.read(MORE_THAN_ALL_HOLDS) == pattern(MORE_THAN_ALL_HOLDS))
+        room.report.check("back-pressure: there was something to stop",
+                          from_server(proxy)[0] - came > MORE_THAN_ALL_HOLDS // 4,
+                          from_server(proxy)[0] - came)
 
 
 def many(room, proxy, count):
@@ -232,6 +277,40 @@ def shutdown(room):
             proxy.process.terminate()  # The second ends all sessions at once.
             room.report.equal("the proxy ends: a clean end", client.read_to_end(),
                               (b"", "close_notify"))
+
+
+def drain(room):
+    """SIGTERM lets a session on kernel TLS live, and its bulk pass."""
+    with room.proxy("on") as proxy:
+        with Client(proxy.port, *CIPHERS[3]) as client:
+            small_and_bulk(room, "before a drain", client)
+            proxy.process.terminate()
+            room.report.check("drain: begins", proxy.wait_line("accepting no more"), proxy.lines)
+            before = from_server(proxy)[1]
+            small_and_bulk(room, "in a drain", client)
+            room.report.check("drain: still spliced", from_server(proxy)[1] > before)
+            client.command(COM_QUIT)
+            room.report.equal("drain: a clean end", client.read_to_end(), (b"", "close_notify"))
+        room.report.equal("drain: then the proxy ends", proxy.process.wait(600), 0)
+
+
+def limits(room):
+    """Limits of time and number end sessions, and refuse them, as without kernel TLS."""
+    with room.proxy("on", more_arguments=["--idle_timeout=5", "--max_connections=1"]) as proxy:
+        mark = proxy.mark()
+        with Client(proxy.port, *CIPHERS[3]) as client:
+            with socket.create_connection(("127.0.0.1", proxy.port), 60) as sock:
+                room.report.equal("limits: one too many is told", wire.read_err(sock).code, 1040)
+            for _ in range(4):  # Bulk that is spliced counts as life.
+                time.sleep(2)
+                client.command(COM_QUERY + b"give %d" % BULK)
+                room.report.check("limits: who does something stays",
+                                  client.read(BULK) == pattern(BULK))
+            data, end = client.read_to_end()
+            room.report.equal("limits: who does nothing is sent away", (data, end),
+                              (b"", "close_notify"))
+        line = proxy.wait_line("reason=idle_timeout", start=mark) or ""
+        room.report.check("limits: the log says so", "kernel_tls=true" in line, proxy.lines[mark:])
 
 
 def counts(room):
@@ -262,7 +341,8 @@ def with_kernel_tls(room):
     with room.proxy("on") as proxy:
         if not room.report.check("on: it starts", proxy.port, proxy.lines):
             return
-        for check in (each_cipher, ends, key_updates, resumption, change_user):
+        for check in (each_cipher, ends, key_updates, resumption, change_user, kernel_at_both_ends,
+                      back_pressure):
             room.report.attempt(check.__name__, check, room, proxy)
         room.report.attempt("many", many, room, proxy, room.options.sessions)
         room.report.equal("no refused keys", counter(proxy, "kernel_tls_failures_total"), 0)
@@ -272,7 +352,8 @@ def with_kernel_tls(room):
         before = tls_stat()["TlsTxSw"]
         small_and_bulk(room, "off", client)
         room.report.equal("off: the kernel has no part in it", tls_stat()["TlsTxSw"], before)
-    room.report.attempt("shutdown", shutdown, room)
+    for check in (shutdown, drain, limits):
+        room.report.attempt(check.__name__, check, room)
     stat = tls_stat()
     print("  ".join(f"{name}={value}" for name, value in stat.items() if value))
     room.report.equal("nothing failed to decrypt", stat["TlsDecryptError"], 0)

@@ -59,7 +59,8 @@ def mariadb(proxy, account, password=None):
     done = subprocess.run(
         ["mariadb", "--no-defaults", "--host=127.0.0.1", f"--port={proxy.port}",
          f"--user={account.user}", f"--password={password or account.password}",
-         "--execute=SELECT CURRENT_USER()"], check=False, timeout=30, stdin=subprocess.DEVNULL,
+         "--execute=SELECT CURRENT_USER()"], check=False,
+        timeout=processes.patience(30), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return done.stdout
 
@@ -67,8 +68,9 @@ def mariadb(proxy, account, password=None):
 def python(proxy, account, password=None, source=None):
     try:
         with contextlib.closing(pymysql.connect(
-                host="127.0.0.1", port=proxy.port, user=account.user, connect_timeout=15,
-                password=password or account.password, ssl_disabled=True, bind_address=source)):
+                host="127.0.0.1", port=proxy.port, user=account.user,
+                connect_timeout=int(processes.patience(15)), ssl_disabled=True,
+                password=password or account.password, bind_address=source)):
             return "ok"
     except pymysql.err.MySQLError as error:
         return f"{error.args[0]} {error.args[1]}"

@@ -42,7 +42,7 @@ class Room:
             [*self.client, "--protocol=tcp", f"--host={host}", f"--port={port}",
              f"--user={user}", f"--password={account.password}", "--batch", "--skip-column-names",
              *arguments, "--execute=SELECT 7"], capture_output=True, text=True, check=False,
-            timeout=30)
+            timeout=processes.patience(30))
         return done.stdout.strip() == "7", done.stdout + done.stderr
 
 

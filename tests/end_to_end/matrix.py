@@ -2,6 +2,7 @@
 """Every client with every kind of account on every server: directly, and through the proxy.
 
     matrix.py --proxy PATH [--io_engine epoll] [--server mysql] [--client go] [--account sha256]
+    matrix.py --proxy PATH --greets     the proxy greets by itself (sni_server)
     matrix.py                     without a proxy: what works directly
 
 Prints Markdown tables; exits with 1 if anything that works directly fails through the proxy. The
@@ -260,7 +261,9 @@ def open_rooms(options, folder, authority):
                         options.proxy, target, tls_mode=mode, pair=pair,
                         io_engine=options.io_engine,
                         # A Java client on a busy machine can take longer than the default.
-                        arguments=["--handshake_timeout=60"]))
+                        arguments=[f"--handshake_timeout={processes.patience(60):.0f}",
+                                   f"--kernel_tls={options.kernel_tls}",
+                                   *([f"--sni_server=localhost={target}"] * options.greets)]))
                     if proxies[way].port is None:
                         raise RuntimeError("the proxy does not start: "
                                            + " / ".join(proxies[way].lines))
@@ -274,6 +277,8 @@ def parse_arguments():
     parser.add_argument("--client", action="append", choices=clients.NAMES)
     parser.add_argument("--account", action="append", help="begins with this, e.g. cold, sha256")
     parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--kernel_tls", default="off", choices=["off", "auto", "on"])
+    parser.add_argument("--greets", action="store_true")
     parser.add_argument("--verbose", action="store_true", help="print what each failure said")
     return parse(parser)
 

@@ -6,6 +6,8 @@ import ssl
 import struct
 import threading
 
+import processes
+
 CLIENT_LONG_PASSWORD = 1
 CLIENT_CONNECT_WITH_DB = 8
 CLIENT_PROTOCOL_41 = 0x200
@@ -126,6 +128,7 @@ def parse_greeting(payload):
 
 
 def dial(address, timeout=15):
+    timeout = processes.patience(timeout)
     if isinstance(address, str):
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(timeout)
@@ -177,7 +180,7 @@ class FakeServer:
 
     def _serve(self, sock, behave):
         with sock:
-            sock.settimeout(20)
+            sock.settimeout(processes.patience(20))
             try:
                 self.received.append(behave(sock))
             except (OSError, EOFError) as error:

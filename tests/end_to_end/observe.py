@@ -96,7 +96,7 @@ def post(proxy, path, headers=None):
     request = urllib.request.Request(f"http://127.0.0.1:{proxy.admin_port}{path}", method="POST",
                                      headers={"X-Sallyport": "1"} if headers is None else headers)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=processes.patience(5)) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -240,7 +240,7 @@ def closing(room):
                              post(proxy, f"/sessions/close?id={session['id']}", headers), 403)
             report.equal(f"{how}: a session is closed",
                          post(proxy, f"/sessions/close?id={session['id']}"), 200)
-            victim.settimeout(5)
+            victim.settimeout(processes.patience(5))
             report.equal(f"{how}: its client sees the end", wire.read_to_end(victim)[1], "closed")
             victim.close()
             report.check(f"{how}: others don't", life_cycle.answers(other))

@@ -6,12 +6,14 @@ import socket
 import struct
 
 import mysql_wire as wire
+import processes
 
 TLS = {"TLSv1.2": 0x303, "TLSv1.3": 0x304}
 SSL_CTRL_SET_MIN_PROTO_VERSION, SSL_CTRL_SET_MAX_PROTO_VERSION = 123, 124
 ERROR_SSL, ERROR_SYSCALL, ERROR_ZERO_RETURN = 1, 5, 6
 ENDS = {ERROR_SSL: "TLS error", ERROR_SYSCALL: "cut off", ERROR_ZERO_RETURN: "close_notify"}
 KEY_UPDATE_NOT_REQUESTED, KEY_UPDATE_REQUESTED = 0, 1
+SSL_OP_ENABLE_KTLS = 1 << 3
 
 
 def _library():
@@ -29,9 +31,11 @@ def _pointer(value):
 
 
 class Client:
-    """Logged in over TLS when it is made; the fake server of mysql_wire believes everybody."""
+    """Logged in over TLS when it is made; the fake server of mysql_wire believes everybody. With
+    `kernel` OpenSSL leaves the records to the kernel where it can (what it reads: TLS 1.2's)."""
 
-    def __init__(self, port, version, cipher, session=None, timeout=60, user="ann"):
+    def __init__(self, port, version, cipher, session=None, timeout=60, user="ann", kernel=False):
+        timeout = int(processes.patience(timeout))
         self.sock = socket.create_connection(("127.0.0.1", port), timeout)
         self.sock.settimeout(None)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", timeout, 0))
@@ -40,6 +44,8 @@ class Client:
         self._ctx = _pointer(LIB.SSL_CTX_new(_pointer(LIB.TLS_client_method())))
         for control in (SSL_CTRL_SET_MIN_PROTO_VERSION, SSL_CTRL_SET_MAX_PROTO_VERSION):
             LIB.SSL_CTX_ctrl(self._ctx, control, ctypes.c_long(TLS[version]), None)
+        if kernel:
+            LIB.SSL_CTX_set_options(self._ctx, ctypes.c_uint64(SSL_OP_ENABLE_KTLS))
         choose = (LIB.SSL_CTX_set_ciphersuites if version == "TLSv1.3"
                   else LIB.SSL_CTX_set_cipher_list)
         assert choose(self._ctx, cipher.encode()) == 1

@@ -21,9 +21,9 @@ import time
 
 import sanitizer
 
-# How many times as long as on a machine of its own everything may take: set where the proxy, or all
-# that runs, is slow.
-PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "1"))
+# How many times as long as usual everything may take: set where the proxy (a sanitizer's), or all
+# that runs (an emulator's), is slow.
+_PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "1"))
 # /tmp and not $TMPDIR: Bazel's is longer than the 107 bytes that a unix socket's path may have.
 FOLDER_PREFIX = "/tmp/sallyport-test-"
 
@@ -90,20 +90,25 @@ def start(command, **options):
     return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *command], **options)
 
 
-def stop(process, patience=20):
+def stop(process, seconds=20):
     """Ends it, kindly first. Gives the exit code."""
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(patience * PATIENCE)
+            process.wait(patience(seconds))
         except subprocess.TimeoutExpired:
             process.kill()
     return process.wait()
 
 
+def patience(seconds):
+    """How long to wait, here, for what takes less than `seconds` usually."""
+    return seconds * _PATIENCE
+
+
 def wait_until(condition, seconds, what):
     """Polls; `what` names what was waited for, where it does not come."""
-    seconds *= PATIENCE
+    seconds = patience(seconds)
     end = time.monotonic() + seconds
     pause = 0.005
     while True:

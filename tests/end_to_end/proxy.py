@@ -11,7 +11,6 @@ import urllib.request
 
 import processes
 import sanitizer
-from processes import PATIENCE
 
 LISTENING = re.compile(r"listening on \S*?:(\d+)")
 ADMIN = re.compile(r"admin on \S*?:(\d+)")
@@ -76,7 +75,7 @@ class Proxy:
 
     def _wait_ready(self, admin):
         """Until it listens, or has ended."""
-        end = time.monotonic() + 20 * PATIENCE
+        end = time.monotonic() + processes.patience(20)
         while self.process.poll() is None and time.monotonic() < end:
             with self._changed:
                 if self.port and (self.admin_port or not admin):
@@ -90,7 +89,7 @@ class Proxy:
 
     def wait_line(self, pattern, seconds=5, start=0):
         """The first line from number `start` on that matches; None where none comes in time."""
-        end = time.monotonic() + seconds * PATIENCE
+        end = time.monotonic() + processes.patience(seconds)
         seen = start
         with self._changed:
             while True:
@@ -120,7 +119,7 @@ class Proxy:
 
     def get(self, path, timeout=5):
         address = f"http://127.0.0.1:{self.admin_port}{path}"
-        with urllib.request.urlopen(address, timeout=timeout * PATIENCE) as answer:
+        with urllib.request.urlopen(address, timeout=processes.patience(timeout)) as answer:
             return answer.read().decode()
 
     def threads(self, name):
@@ -142,9 +141,9 @@ class Proxy:
     def alive(self):
         return self.process.poll() is None
 
-    def stop(self, patience=30):
+    def stop(self, seconds=30):
         """Ends it by SIGTERM; gives the exit code."""
-        code = processes.stop(self.process, patience)
+        code = processes.stop(self.process, seconds)
         self._reader.join(5)
         return code
 

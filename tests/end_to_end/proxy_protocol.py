@@ -101,7 +101,7 @@ def bad_headers(report, options):
             start = proxy.mark()
             with dial(proxy.port) as sock:
                 sock.sendall(header)
-                sock.settimeout(10)
+                sock.settimeout(processes.patience(10))
                 report.equal(f"{name}: closed without a word", wire.read_to_end(sock)[0], b"")
             report.equal(f"{name}: one line says why", last_line(proxy, start)["reason"],
                          "bad_proxy_header")
@@ -121,7 +121,7 @@ def bad_headers(report, options):
         with dial(proxy.port, "127.0.0.1") as sock:
             wire.read_packet(sock)
             sock.sendall(V1)
-            sock.settimeout(10)
+            sock.settimeout(processes.patience(10))
             report.check("from elsewhere a header is a bad log-in",
                          wire.read_to_end(sock)[0][4:5] == b"\xff")
         report.check("the proxy is alive", proxy.alive())
@@ -169,7 +169,7 @@ def user_seen(port, account, ca=None, source=None):
            else {"ssl_disabled": True})
     with contextlib.closing(pymysql.connect(
             host="127.0.0.1", port=port, user=account.user, password=account.password,
-            connect_timeout=15, bind_address=source, **tls)) as connection:
+            connect_timeout=int(processes.patience(15)), bind_address=source, **tls)) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT USER()")
         return cursor.fetchone()[0]
@@ -225,7 +225,13 @@ def header_out(report, options, server, authority):
                                        "WHERE USER = 'native'")
                     report.equal(f"{name}: and the process list has its address",
                                  hosts.strip(), "2001:db8::7:4711")
-    with Proxy(options.proxy, f"127.0.0.1:{server.port}", pair=authority.issue("proxy"),
+    target = f"127.0.0.1:{server.port}"
+    with Proxy(options.proxy, target, pair=authority.issue("proxy"), io_engine=options.io_engine,
+               arguments=["--proxy_protocol_out=v2", f"--sni_server=db.test={target}"]) as proxy:
+        report.equal("v2 with TLVs of TLS: MariaDB sees the client",
+                     user_seen(proxy.port, account, authority.ca, "127.0.0.3"),
+                     "native@127.0.0.3")
+    with Proxy(options.proxy, target, pair=authority.issue("proxy"),
                io_engine=options.io_engine) as proxy:
         report.equal("without a header MariaDB sees the proxy",
                      user_seen(proxy.port, account, None, "127.0.0.3"), "native@127.0.0.1")
@@ -250,6 +256,68 @@ def first_bytes(report, options):
                      v2("127.0.0.3", "127.0.0.1")[:14])
 
 
+def read_v2(sock):
+    """The header of version 2, and its TLVs by type; None: it is LOCAL, the proxy's own."""
+    fixed = wire.read_exactly(sock, 16)
+    rest = wire.read_exactly(sock, struct.unpack(">H", fixed[14:])[0])
+    if fixed[12] & 1 == 0:
+        return None
+    return fixed + rest, tlvs_of(rest[12:])
+
+
+def tlvs_of(data):
+    found = {}
+    while data:
+        kind, size = struct.unpack(">BH", data[:3])
+        found[kind] = data[3:3 + size]
+        data = data[3 + size:]
+    return found
+
+
+def tls_told(report, options, authority):
+    """Where the proxy greets, a client's TLS is known when its server is dialled."""
+    headers = []
+
+    def take(sock):
+        headers.append(read_v2(sock))
+        wire.accept_everybody(sock)
+    certificate = authority.issue_client("app")
+    with wire.FakeServer(take) as server, \
+            Proxy(options.proxy, server.address, pair=authority.issue("proxy"),
+                  io_engine=options.io_engine,
+                  arguments=["--proxy_protocol_out=v2", f"--sni_server=db.test={server.address}",
+                             "--tls_client_certificates=optional",
+                             f"--tls_client_ca={authority.ca}"]) as proxy:
+        context = wire.tls_context(authority.ca)
+        context.check_hostname = False
+        for name, pair in (("db.test", None), ("n" * 63 + ".test" * 30, None),
+                           ("db.test", certificate)):
+            headers.clear()
+            if pair:
+                context.load_cert_chain(*pair)
+            with dial(proxy.port, "127.0.0.3") as sock:
+                wire.read_packet(sock)
+                sock.sendall(wire.ssl_request())
+                with context.wrap_socket(sock, server_hostname=name) as secure:
+                    version, cipher = secure.version(), secure.cipher()[0]
+                    secure.sendall(wire.handshake_response(2))
+                    report.equal(f"{name}: logs in", wire.read_packet(secure)[1][:1], b"\0")
+                    port = secure.getsockname()[1]
+            header, tlvs = next(filter(None, headers))
+            what = f"{name[:8]}, {'a' if pair else 'no'} certificate"
+            report.equal(f"{what}: addresses", header[16:28],
+                         v2("127.0.0.3", "127.0.0.1", (port, proxy.port))[16:28])
+            report.check(f"{what}: within 256 bytes", len(header) <= 256, len(header))
+            report.equal(f"{what}: client, verify", tlvs[0x20][:5],
+                         b"\7\0\0\0\0" if pair else b"\1\0\0\0\1")
+            parts = tlvs_of(tlvs[0x20][5:])
+            report.equal(f"{what}: version, cipher", (parts[0x21], parts[0x23]),
+                         (version.encode(), cipher.encode()))
+            report.equal(f"{what}: CN", parts.get(0x22), b"app" if pair else None)
+            report.equal(f"{what}: SNI, where there is room", tlvs.get(2),
+                         name.encode() if len(name) < 100 else None)
+
+
 def main():
     options = parse(make_parser(__doc__))
     report = Report()
@@ -258,6 +326,7 @@ def main():
     report.attempt("first bytes", first_bytes, report, options)
     with processes.test_folder() as folder:
         authority = servers.new_authority(folder)
+        report.attempt("TLS told", tls_told, report, options, authority)
         try:
             with servers.MariaDB(folder, extra=[
                     "--proxy-protocol-networks=127.0.0.1,localhost",

@@ -345,7 +345,8 @@ def client_storm(port, ca, account, stop, failures, count):
                f"--user={account.user}", f"--password={account.password}", f"--ssl-ca={ca}",
                "--ssl-verify-server-cert", "--batch", "--skip-column-names", "--execute=SELECT 7"]
     while not stop.is_set():
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, check=False, capture_output=True, text=True,
+                              timeout=processes.patience(60))
         count.append(1)
         if done.returncode or done.stdout.strip() != "7":
             failures.append(done.stderr.strip() or done.stdout)

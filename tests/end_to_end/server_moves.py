@@ -8,6 +8,7 @@ import struct
 import time
 
 import mysql_wire as wire
+import processes
 from client_moves import to_tls
 from hostile import Wrong
 from hostile_peer import Peer
@@ -128,7 +129,7 @@ def stay(peer):
 
 def deaf(_peer):
     """Neither says nor reads anything more, for long."""
-    time.sleep(4)
+    time.sleep(processes.patience(4))
 
 
 def repeat(times, *moves):
@@ -227,7 +228,7 @@ def reads_nothing(peer):
     """Asks for a lot, reads none of it, and breaks off."""
     log_in_honestly(peer)
     peer.packet(b"\x03SELECT *", 0)
-    time.sleep(2.5)
+    time.sleep(processes.patience(2.5))
     peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.sock.close()
     peer.how = "left"

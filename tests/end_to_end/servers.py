@@ -141,7 +141,7 @@ class Server:
         done = subprocess.run(
             ["mariadb", "--no-defaults", "--user=root", f"--socket={socket}", "--batch",
              "--skip-column-names"], input=sql, capture_output=True, text=True, check=False,
-            timeout=60)
+            timeout=processes.patience(60))
         if done.returncode != 0:
             raise RuntimeError(f"{self.name}: {done.stderr.strip()}")
         return done.stdout
@@ -162,6 +162,7 @@ class Server:
         return [f"--datadir={data}", f"--socket={socket}", f"--port={port}",
                 f"--pid-file={self.folder}/pid", *(["--user=root"] if os.getuid() == 0 else []),
                 "--skip-networking" if port == 0 else "--bind-address=127.0.0.1",
+                f"--connect-timeout={processes.patience(10):.0f}",  # 10 is both servers' default.
                 "--max-allowed-packet=64M", "--max-connections=500", "--local-infile=1",
                 "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0",
                 "--innodb-doublewrite=OFF", "--skip-log-bin", *tls]

@@ -50,7 +50,8 @@ class Room:
     def connect(self, proxy, tls=False):
         return pymysql.connect(
             host="127.0.0.1", port=proxy.port, user=self.account.user,
-            password=self.account.password, connect_timeout=20, read_timeout=20,
+            password=self.account.password, connect_timeout=int(processes.patience(20)),
+            read_timeout=int(processes.patience(20)),
             ssl={"ca": self.authority.ca} if tls else None)
 
     def place(self, connection):
@@ -206,7 +207,7 @@ def hang_under_load(room):
             found = room.places(proxy, 20)
             room.report.check("from then on no new client waits for it",
                               set(found) == {0, 1} and min(found.values()) > 5  # The load's, too.
-                              and time.monotonic() - noticed < 3 * processes.PATIENCE,
+                              and time.monotonic() - noticed < processes.patience(3),
                               f"{found} in {time.monotonic() - noticed:.1f} s")
             process.send_signal(signal.SIGCONT)
             room.report.check("SIGCONT: it is back", proxy.wait_line("server is back", 5))

@@ -45,7 +45,8 @@ def signed(proxy):
 
 def run(command):
     """(whether it ended well, what it said)"""
-    done = subprocess.run(command, check=False, timeout=30, stdin=subprocess.DEVNULL,
+    done = subprocess.run(command, check=False, timeout=processes.patience(30),
+                          stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return done.returncode == 0, done.stdout
 
@@ -144,7 +145,7 @@ def start_handshakes(socks):
 
 
 def greet_and_wait(sock):
-    sock.settimeout(90)  # A storm may take a sanitizer's build that long.
+    sock.settimeout(processes.patience(90))  # A storm may take a sanitizer's build that long.
     sock.sendall(wire.greeting())
     wire.read_to_end(sock)
 

@@ -48,7 +48,8 @@ class Room:
 
     def check_config(self):
         done = subprocess.run([self.options.proxy, "--check_config", "--config", self.config],
-                              capture_output=True, text=True, check=False, timeout=20)
+                              capture_output=True, text=True, check=False,
+                              timeout=processes.patience(20))
         return done.returncode, done.stderr
 
     def reload_to(self, proxy, **keys):
@@ -67,7 +68,7 @@ def s_client(port, *arguments):
         done = subprocess.run(
             ["openssl", "s_client", "-starttls", "mysql", "-connect", f"127.0.0.1:{port}",
              *arguments], stdin=pause.stdout, capture_output=True, text=True, errors="replace",
-            check=False, timeout=20)
+            check=False, timeout=processes.patience(20))
     return done.stdout + done.stderr
 
 

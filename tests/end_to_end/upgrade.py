@@ -229,7 +229,7 @@ def under_load(room):
 
 
 def check_load(room, account, config):
-    seconds, proxies = int(room.options.seconds * processes.PATIENCE), []
+    seconds, proxies = int(processes.patience(room.options.seconds)), []
 
     def start(workers):
         proxies.append(Proxy(room.options.proxy, None, config=config,

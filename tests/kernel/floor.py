@@ -27,8 +27,9 @@ def mariadb(account, port, sql, *options):
     return done.returncode == 0, done.stdout + done.stderr
 
 
-def log_in_and_query(report, name, account, port, options):
+def log_in_and_query(report, name, account, proxy, options, kernel_tls):
     """Small packets, and bulk both ways: the server tells the size of what came to it."""
+    port, mark = proxy.port, proxy.mark()
     good, text = mariadb(account, port, "SELECT CURRENT_USER();", *options)
     report.check(f"{name}: logs in", good and f"{account.user}@" in text, text)
     good, text = mariadb(account, port, f"SELECT REPEAT('x', {BULK});", *options)
@@ -37,11 +38,14 @@ def log_in_and_query(report, name, account, port, options):
     good, text = mariadb(account, port, sql, *options)
     report.check(f"{name}: bulk to the server", good and text.split() == [str(BULK), "1"],
                  text[:200])
+    processes.wait_until(lambda: len(proxy.connections(mark)) >= 3, 20, "three lines")
+    report.equal(f"{name}: who encrypted", {line["kernel_tls"] for line in proxy.connections(mark)},
+                 {kernel_tls})
 
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--kernel_tls", default="off")
+    parser.add_argument("--kernel_tls", default="off", choices=["off", "on"])
     options = parse(parser)
     report = Report()
     release = os.uname().release
@@ -61,8 +65,10 @@ def main():
             for version in ("TLSv1.2", "TLSv1.3"):
                 tls = [f"--ssl-ca={authority.ca}", "--ssl-verify-server-cert",
                        f"--tls-version={version}"]
-                log_in_and_query(report, f"{engine}, {version}", account, proxy.port, tls)
-            log_in_and_query(report, f"{engine}, plaintext", account, proxy.port, ["--skip-ssl"])
+                log_in_and_query(report, f"{engine}, {version}", account, proxy, tls,
+                                 "true" if options.kernel_tls == "on" else "false")
+            log_in_and_query(report, f"{engine}, plaintext", account, proxy, ["--skip-ssl"],
+                             "false")
             report.equal(f"{engine}: it ends", proxy.stop(), 0)
     return report.exit_code()
 

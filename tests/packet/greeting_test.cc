@@ -145,6 +145,27 @@ TEST(ClearCompressionOffer, ClearsThoseBitsAndNoOther) {
   }
 }
 
+TEST(WriteGreeting, WritesRealServersGreetingsByteByByte) {
+  for (const std::string_view hex : {kMySqlGreeting, kMariaDbGreeting}) {
+    const Buffer payload = HexPayload(hex);
+    Greeting greeting;
+    ASSERT_EQ(ParseGreeting(payload, &greeting), Parse::kOk);
+    EXPECT_EQ(greeting.extended_flags != 0, hex == kMariaDbGreeting);
+    Buffer written(kGreetingSizeMax);
+    written.resize(WriteGreeting(greeting, written));
+    EXPECT_EQ(written, payload);
+  }
+}
+
+TEST(WriteGreeting, FitsItsRoomWithTheLongestTexts) {
+  Greeting greeting;
+  const std::string text(kGreetingTextMax, 'x');
+  greeting.server_version = greeting.auth_plugin_name = text;
+  greeting.capability_flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
+  Buffer written(kGreetingSizeMax);
+  EXPECT_GT(WriteGreeting(greeting, written), 2 * kGreetingTextMax);
+}
+
 TEST(SetClientSslDeathTest, WantsAGreeting) {
   Buffer payload = Hex("0a 00");
   EXPECT_DEATH(SetClientSsl(payload, true), "check failed");

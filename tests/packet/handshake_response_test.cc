@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "packet/asking_plugin.h"
 #include "packet/capabilities.h"
 #include "tests/packet/bytes.h"
 #include "tests/packet/real_packets.h"
@@ -301,6 +302,54 @@ TEST(ReplaceAuthResponse, RefusesWhatTheEncodingCannotCarry) {
   ASSERT_EQ(ParseHandshakeResponse(nul, &response), Parse::kOk);
   EXPECT_EQ(ReplaceAuthResponse(nul, response, Hex("61 00"), room), 0u);
   EXPECT_EQ(ReplaceAuthResponse(nul, response, Hex("01"), room), nul.size() + 1);
+}
+
+// What an AskingLogin is of: all but auth_response and plugin stays, to the last byte.
+void ExpectAsking(Bytes payload) {
+  HandshakeResponse before;
+  ASSERT_EQ(ParseHandshakeResponse(payload, &before), Parse::kOk);
+  Buffer asking(payload.size() + kAskingPluginRoom);
+  asking.resize(WriteAskingLogin(payload, before, asking));
+  HandshakeResponse after;
+  ASSERT_EQ(ParseHandshakeResponse(asking, &after), Parse::kOk);
+  EXPECT_TRUE(after.auth_response.empty());
+  EXPECT_EQ(after.auth_plugin_name, kAskingPlugin);
+  EXPECT_EQ(after.username, before.username);
+  EXPECT_EQ(after.database, before.database);
+  EXPECT_EQ(Exact(Bytes(asking).first(before.auth_response_field_begin)),
+            Exact(payload.first(before.auth_response_field_begin)));
+  EXPECT_EQ(Exact(Bytes(asking).subspan(after.auth_plugin_name_end)),
+            Exact(payload.subspan(before.auth_plugin_name_end)));
+}
+
+TEST(AskingLogin, ChangesNothingElseInRealPackets) {
+  for (const std::string_view hex : {kMySqlResponseWithDatabase, kMariaDbResponseWithDatabase}) {
+    const Buffer payload = HexPayload(hex);
+    ExpectAsking(payload);
+    // Where attributes, plugin and database are missing, and the last lacks its NUL.
+    HandshakeResponse response;
+    ASSERT_EQ(ParseHandshakeResponse(payload, &response), Parse::kOk);
+    for (size_t size = response.auth_response_field_end; size < payload.size(); ++size) {
+      ExpectAsking(Exact(Bytes(payload).first(size)));
+    }
+  }
+}
+
+TEST(ClearFlags, ClearsThoseAndNoOther) {
+  Buffer payload = HexPayload(kMariaDbResponseWithDatabase);
+  HandshakeResponse before;
+  ASSERT_EQ(ParseHandshakeResponse(payload, &before), Parse::kOk);
+  ASSERT_NE(before.extended_flags, 0u);
+  ClearFlags(payload, CLIENT_CONNECT_ATTRS, 1);
+  HandshakeResponse after;
+  ASSERT_EQ(ParseHandshakeResponse(payload, &after), Parse::kOk);
+  EXPECT_EQ(after.capability_flags, before.capability_flags & ~CLIENT_CONNECT_ATTRS);
+  EXPECT_EQ(after.extended_flags, before.extended_flags & ~1u);
+  // What stands there in others' packets is not known.
+  payload = HexPayload(kMySqlResponseWithDatabase);
+  Buffer untouched = payload;
+  ClearFlags(payload, 0, UINT32_MAX);
+  EXPECT_EQ(payload, untouched);
 }
 
 TEST(ThrowawayLogin, IsALoginThatServersRead) {

@@ -2,8 +2,10 @@
 // Inputs are heap blocks of their exact size, so AddressSanitizer sees what these tests can't.
 #include <gtest/gtest.h>
 
+#include "packet/asking_plugin.h"
 #include "packet/assembler.h"
 #include "packet/auth.h"
+#include "packet/capabilities.h"
 #include "packet/change_user.h"
 #include "packet/command_watch.h"
 #include "packet/error_packet.h"
@@ -25,7 +27,22 @@ void CheckGreeting(Bytes payload) {
   Buffer copy = Exact(payload);
   SetClientSsl(copy, true);
   SetClientSsl(copy, false);
-  EXPECT_EQ(ParseGreeting(copy, &greeting), Parse::kOk);
+  ASSERT_EQ(ParseGreeting(copy, &greeting), Parse::kOk);
+  const uint32_t needed = CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
+  if ((greeting.capability_flags & needed) != needed ||
+      greeting.server_version.size() > kGreetingTextMax ||
+      greeting.auth_plugin_name.size() > kGreetingTextMax) {
+    return;
+  }
+  Buffer written(kGreetingSizeMax);
+  written.resize(WriteGreeting(greeting, written));
+  Greeting again;
+  ASSERT_EQ(ParseGreeting(written, &again), Parse::kOk);
+  EXPECT_EQ(again.server_version, greeting.server_version);
+  EXPECT_EQ(again.capability_flags, greeting.capability_flags);
+  EXPECT_EQ(again.extended_flags, greeting.extended_flags);
+  EXPECT_EQ(again.auth_plugin_name, greeting.auth_plugin_name);
+  EXPECT_EQ(again.nonce, greeting.nonce);
 }
 
 void CheckHandshakeResponse(Bytes payload) {
@@ -49,6 +66,17 @@ void CheckHandshakeResponse(Bytes payload) {
   EXPECT_EQ(Exact(after.auth_response), Buffer(20, 'x'));
   EXPECT_EQ(after.database, response.database);
   EXPECT_EQ(after.auth_plugin_name, response.auth_plugin_name);
+  if ((response.capability_flags & CLIENT_PLUGIN_AUTH) == 0) {
+    return;
+  }
+  Buffer asking(payload.size() + kAskingPluginRoom);
+  asking.resize(WriteAskingLogin(payload, response, asking));
+  ASSERT_EQ(ParseHandshakeResponse(asking, &after), Parse::kOk);
+  EXPECT_TRUE(after.auth_response.empty());
+  EXPECT_EQ(after.username, response.username);
+  EXPECT_EQ(after.database, response.database);
+  EXPECT_EQ(after.auth_plugin_name, kAskingPlugin);
+  ClearFlags(asking, UINT32_MAX, UINT32_MAX);
 }
 
 void CheckChangeUser(Bytes payload, uint32_t flags) {
@@ -64,6 +92,17 @@ void CheckChangeUser(Bytes payload, uint32_t flags) {
   EXPECT_LT(change_user.auth_response_field_end, payload.size());
   Buffer out(payload.size() + 20 + 9);
   EXPECT_GT(ReplaceAuthResponse(payload, flags, change_user, Buffer(20, 'x'), out), 0u);
+  if (change_user.auth_plugin_name_begin == 0) {
+    return;
+  }
+  Buffer asking(payload.size() + kAskingPluginRoom);
+  asking.resize(WriteAskingChangeUser(payload, change_user, asking));
+  ChangeUser after;
+  ASSERT_EQ(ParseChangeUser(asking, flags, &after), Parse::kOk);
+  EXPECT_TRUE(after.auth_response.empty());
+  EXPECT_EQ(after.username, change_user.username);
+  EXPECT_EQ(after.database, change_user.database);
+  EXPECT_EQ(after.auth_plugin_name, kAskingPlugin);
 }
 
 void CheckServerPackets(Bytes payload) {

@@ -173,7 +173,7 @@ TEST(ProxyHeader, IsReadAsItWasWritten) {
   for (const int version : {1, 2}) {
     for (const auto& [source, destination] : pairs) {
       std::array<uint8_t, kProxyHeaderRoom> room;
-      const size_t size = WriteProxyHeader(version, source, destination, room);
+      const size_t size = WriteProxyHeader(version, source, destination, nullptr, room);
       ASSERT_LE(size, room.size());
       const ProxyHeader header = ReadAtEachLength(Bytes(room).first(size));
       EXPECT_EQ(header.version, version);
@@ -185,16 +185,48 @@ TEST(ProxyHeader, IsReadAsItWasWritten) {
 
 TEST(ProxyHeader, WritesTheBytesOfTheSpecification) {
   std::array<uint8_t, kProxyHeaderRoom> room;
-  size_t size = WriteProxyHeader(2, At("192.0.2.1", 56324), At("198.51.100.2", 3306), room);
+  size_t size =
+      WriteProxyHeader(2, At("192.0.2.1", 56324), At("198.51.100.2", 3306), nullptr, room);
   EXPECT_EQ(Exact(Bytes(room).first(size)),
             V2("21 11 00 0c  c0 00 02 01  c6 33 64 02  dc 04  0c ea"));
-  size = WriteProxyHeader(1, At("192.0.2.1", 56324), At("198.51.100.2", 3306), room);
+  size = WriteProxyHeader(1, At("192.0.2.1", 56324), At("198.51.100.2", 3306), nullptr, room);
   EXPECT_EQ(packet::AsText(Bytes(room).first(size)),
             "PROXY TCP4 192.0.2.1 198.51.100.2 56324 3306\r\n");
   size = WriteLocalProxyHeader(2, room);
   EXPECT_EQ(Exact(Bytes(room).first(size)), V2("20 00 00 00"));
   size = WriteLocalProxyHeader(1, room);
   EXPECT_EQ(packet::AsText(Bytes(room).first(size)), "PROXY UNKNOWN\r\n");
+}
+
+// The bytes behind the addresses of a version 2 header from an IPv4 client.
+Buffer TlvsOf(const ProxyTls& tls) {
+  std::array<uint8_t, kProxyHeaderRoom> room;
+  const size_t size = WriteProxyHeader(2, At("192.0.2.1", 1), At("198.51.100.2", 2), &tls, room);
+  EXPECT_EQ(ReadAtEachLength(Bytes(room).first(size)).source, At("192.0.2.1", 1));
+  return Exact(Bytes(room).first(size).subspan(28));
+}
+
+TEST(ProxyHeader, TellsOfTls) {
+  EXPECT_EQ(TlvsOf({}), Hex("20 00 05  01 00 00 00 01"));
+  EXPECT_EQ(
+      TlvsOf({.version = "TLSv1.3", .cipher = "AES", .server_name = "a.b"}),
+      Join({Hex("20 00 15  01 00 00 00 01  21 00 07"), packet::AsBytes("TLSv1.3"), Hex("23 00 03"),
+            packet::AsBytes("AES"), Hex("02 00 03"), packet::AsBytes("a.b")}));
+  EXPECT_EQ(TlvsOf({.common_name = "me", .certified = true}),
+            Join({Hex("20 00 0a  07 00 00 00 00  22 00 02"), packet::AsBytes("me")}));
+  EXPECT_EQ(TlvsOf({.certified = true, .resumed = true}), Hex("20 00 05  05 00 00 00 00"));
+}
+
+// MariaDB closes a connection whose header is longer.
+TEST(ProxyHeader, LeavesOutWhatHasNoRoom) {
+  const std::string name(216, 'n');
+  const size_t room = kProxyHeaderRoom - 28 - 3 - 5;
+  EXPECT_EQ(TlvsOf({.server_name = name}).size(), 8 + 3 + name.size());
+  EXPECT_EQ(TlvsOf({.common_name = std::string(room - 3, 'c'), .certified = true}).size(),
+            kProxyHeaderRoom - 28);
+  EXPECT_EQ(TlvsOf({.common_name = std::string(room - 2, 'c'), .certified = true}),
+            Hex("20 00 05  07 00 00 00 00"));
+  EXPECT_EQ(TlvsOf({.cipher = "AES", .server_name = name}).size(), 14u);
 }
 
 }  // namespace

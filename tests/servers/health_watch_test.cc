@@ -217,6 +217,33 @@ TEST(HealthWatch, FindsServersThatHangRefuseAndRecover) {
   EXPECT_TRUE(Becomes([&] { return !hanging->down() && !refusing->down(); }));
 }
 
+// Without an interval: until the greeting is known, and no further.
+TEST(HealthWatch, LearnsAGreetingAndLeavesItAtThat) {
+  std::atomic<bool> hangs{true};
+  Server server([&](int fd) {
+    if (hangs) return;
+    Say(fd, Greeting());
+    Hear(fd);
+    Say(fd, Packet(2, Err(1045)));
+    Hear(fd);
+  });
+  auto state = std::make_shared<ServerState>("a");
+  HealthWatch watch;
+  watch.Set({{server.address(), state, 0, 200}});
+  EXPECT_TRUE(Becomes([&] { return state->down(); }));
+  EXPECT_FALSE(state->greeting().known());
+  hangs = false;
+  EXPECT_TRUE(Becomes([&] { return state->greeting().known() && !state->down(); }));
+  ASSERT_NE(state->greeting().traits(), nullptr);
+  EXPECT_EQ(state->greeting().traits()->server_version, "9.7.4-test");
+  EXPECT_EQ(state->greeting().traits()->auth_plugin_name, tests::kCachingSha2);
+  EXPECT_TRUE(Becomes([&] { return server.served() >= 2; }));
+  const int served = server.served();
+  watch.Set({{server.address(), state, 0, 200}});  // A reload is no reason to ask again.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'200));
+  EXPECT_EQ(server.served(), served);
+}
+
 TEST(HealthWatch, EndsWithACheckUnderWay) {
   Server server([](int fd) { Hear(fd); });
   auto state = std::make_shared<ServerState>("a");

@@ -70,12 +70,13 @@ Conversation::Conversation(const Links& links, Way way) : links_(links), way_(wa
   if (links.client_user != tls::UserRule::kNone) options_.tls = AskingContext();
   options_.client_user = links.client_user;
   options_.tls_required = links.tls_required;
+  options_.greets = options_.keeps_greetings = links.greets;
   options_.auth.allow_cleartext_password = links.allow_cleartext_password;
   options_.auth.password_key = links.own_key ? &TestPasswordKey() : nullptr;
   if (!links.server_key.empty()) server_key_ = *tls::ServerKey::Parse(links.server_key);
   options_.auth.server_key = server_key_.get();
   session_ = std::make_unique<Session>(options_);
-  session_->ServerConnected(links.unix_server);
+  if (!links.greets) session_->ServerConnected(links.unix_server);
 }
 
 Conversation::~Conversation() {
@@ -192,16 +193,18 @@ void Conversation::Resets(Side side) {
   Settle();
 }
 
-void Conversation::Refuse(CloseReason reason, const packet::Error& error) {
+void Conversation::Do(const std::function<void(Outboxes*)>& act) {
   Flush();
-  Call([&] { session_->Refuse(reason, error, &Bench()); });
+  Call([&] { act(&Bench()); });
   Settle();
 }
 
+void Conversation::Refuse(CloseReason reason, const packet::Error& error) {
+  Do([&](Outboxes* out) { session_->Refuse(reason, error, out); });
+}
+
 void Conversation::Close(CloseReason reason) {
-  Flush();
-  Call([&] { session_->Close(reason, &Bench()); });
-  Settle();
+  Do([&](Outboxes* out) { session_->Close(reason, out); });
 }
 
 // --- From the script to the session.

@@ -52,6 +52,7 @@ inline constexpr std::string_view kPassword = "a password: \x01 \xC3\xA4, never 
 struct Links {
   bool tls_offered = true;
   bool tls_required = false;
+  bool greets = false;  // The proxy greets; ProxyGreets and ServerConnects say when.
   bool unix_server = false;
   bool allow_cleartext_password = false;
   bool rsa_certificate = false;  // Its signatures are made elsewhere,
@@ -103,6 +104,14 @@ class Conversation {
   // --- What the sockets' owner says.
   void Refuse(CloseReason reason, const packet::Error& error);
   void Close(CloseReason reason);
+  void ProxyGreets(const packet::Greeting& greeting) {
+    Do([&](Outboxes* out) { session_->Greet(greeting, out); });
+  }
+  void ServerConnects() {
+    Flush();
+    session_->ServerDialled();
+    session_->ServerConnected(links_.unix_server);
+  }
 
   // --- What must have come to them by now, and nothing else before it.
   void ExpectClient(uint8_t sequence_id, std::string_view payload);
@@ -137,6 +146,7 @@ class Conversation {
   Way way() const { return way_; }
 
  private:
+  void Do(const std::function<void(Outboxes*)>& act);
   void Say(Side side, std::string_view wire_bytes);
   void Flush();
   void Deliver(Side side, std::string_view bytes);

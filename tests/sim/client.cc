@@ -122,7 +122,9 @@ void Client::Issue() {
     if (change_user) {
       ChangeUser();
       // Where the proxy sees packets, a query may be sent ahead of OK if nothing is asked before.
-      const bool watched = !compression_on_ && (secure() || host_.options.unix_server);
+      // (Where the proxy greets, something always is.)
+      const bool watched =
+          !compression_on_ && (secure() || host_.options.unix_server) && !host_.options.greets;
       if (!watched || next_command_ == plan_.commands.size()) return;
       const Command& ahead = plan_.commands[next_command_];
       if (!ahead.behind || ahead.kind != Command::Kind::kQuery || !account().at_once()) return;

@@ -28,6 +28,11 @@ class Client final : public Peer {
   // `auth_response` in place of its own when not null.
   std::string login_payload(const std::string* auth_response) const;
   std::string change_user_payload(const std::string* auth_response) const;
+  // The same as they are where the proxy has the server ask for the account's plugin.
+  std::string asking_login_payload() const;
+  std::string asking_change_user_payload() const;
+  // ServedBy: the server that knows it; where the proxy greets, the greeting doesn't tell.
+  void ServedBy(Server* server) { server_ = server; }
   // command_log: bytes of commands and files that no server has compared yet. Authentication's
   // packets aren't among them.
   std::string& command_log() { return command_log_; }
@@ -56,6 +61,7 @@ class Client final : public Peer {
 
   // --- Log-in (client_login.cc).
   void OnGreeting(const std::string& payload);
+  void OnProxyGreeting(const std::string& payload);
   void StartTls();
   void LogIn();
   void ChangeUser();

@@ -1,6 +1,7 @@
 // Client's log-in and COM_CHANGE_USER.
 #include <utility>
 
+#include "packet/asking_plugin.h"
 #include "packet/auth.h"
 #include "packet/greeting.h"
 #include "tests/session/rsa.h"
@@ -30,12 +31,30 @@ std::string Client::password() const {
 
 void Client::OnGreeting(const std::string& payload) {
   if (payload.substr(0, 1) == "\xFF") return OnError(payload);
+  if (host_.options.greets) return OnProxyGreeting(payload);
   constexpr size_t kNonceAt = 1 + sizeof("9.7.4-test") + 4;
   nonce_ = payload.size() < kNonceAt + 8 ? "" : payload.substr(kNonceAt, 8);
   server_ = host_.FindServer(nonce_);
   if (server_ == nullptr) return Wrong("a greeting of no server");
   nonce_ = server_->nonce();
   if (payload != server_->GreetingPayload(host_.options.tls_offered)) Wrong("another greeting");
+  if (!plan_.tls) return LogIn();
+  StartTls();
+}
+
+// Of the words that all servers have, with a nonce and a thread of the proxy's.
+void Client::OnProxyGreeting(const std::string& payload) {
+  packet::Greeting greeting;
+  if (packet::ParseGreeting(packet::AsBytes(payload), &greeting) != packet::Parse::kOk) {
+    return Wrong("another greeting");
+  }
+  const uint32_t ssl = host_.options.tls_offered ? packet::CLIENT_SSL : 0;
+  GreetingTraits expected = Server::Traits();
+  expected.capability_flags |= ssl;
+  if (GreetingTraits::Of(greeting) != expected || greeting.thread_id < 1u << 31) {
+    Wrong("another greeting");
+  }
+  nonce_ = std::string(packet::AsText(greeting.nonce));
   if (!plan_.tls) return LogIn();
   StartTls();
 }
@@ -94,6 +113,18 @@ std::string Client::login_payload(const std::string* auth_response) const {
 
 std::string Client::change_user_payload(const std::string* auth_response) const {
   return (auth_response == nullptr ? change_user_ : change_user_.With(*auth_response)).payload();
+}
+
+std::string Client::asking_login_payload() const {
+  tests::Login asking = login_.With("");
+  asking.plugin = packet::kAskingPlugin;
+  return asking.payload();
+}
+
+std::string Client::asking_change_user_payload() const {
+  tests::ChangeUser asking = change_user_.With("");
+  asking.plugin = packet::kAskingPlugin;
+  return asking.payload();
 }
 
 std::string Client::FirstAnswer(std::string_view plugin) {

@@ -38,6 +38,7 @@ struct Options {
   bool tls_required = false;
   bool unix_server = false;
   bool allow_cleartext_password = false;
+  bool greets = false;  // The proxy greets, and dials when the log-in is there (sni_server).
   size_t sessions = 0;
   size_t workers = 1;
   uint32_t max_connections = 1000;
@@ -70,6 +71,7 @@ struct Coverage {
   uint64_t queries = 0, infiles = 0, changed_users = 0, compressed = 0, large_packets = 0;
   uint64_t left_early = 0, throwaway_logins = 0, refused = 0, bytes = 0, spliced = 0;
   uint64_t next_servers = 0;  // Connections that found a server down.
+  uint64_t asked = 0;         // Log-ins and changes of user that the proxy has servers ask for.
   uint64_t completions = 0, cancels = 0, out_of_buffers = 0, drains = 0, early_takes = 0;
   uint64_t trace = 0;  // A hash of all completions, in order.
 };

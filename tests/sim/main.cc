@@ -64,6 +64,7 @@ void Print(const Coverage& seen, uint64_t worlds) {
   print("cancels", seen.cancels);
   print("out_of_buffers", seen.out_of_buffers);
   print("next_servers", seen.next_servers);
+  print("asked", seen.asked);
   print("drains", seen.drains);
   print("early_takes", seen.early_takes);
   print("trace", seen.trace);

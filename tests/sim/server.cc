@@ -51,6 +51,16 @@ std::string Server::GreetingPayload(bool tls) const {
   return (tls ? greeting.WithSsl() : greeting).payload();
 }
 
+GreetingTraits Server::Traits() {
+  return {"9.7.4-test",
+          std::string(tests::kCachingSha2),
+          tests::kFlags | packet::CLIENT_LOCAL_FILES | packet::CLIENT_COMPRESS |
+              packet::MULTI_FACTOR_AUTHENTICATION,
+          0,
+          2,
+          0xFF};
+}
+
 void Server::Say(std::string_view payload) { SayBytes(tests::Packet(id_++, payload)); }
 
 void Server::SayBytes(std::string_view bytes) {
@@ -159,6 +169,10 @@ void Server::OnChangeUser(const std::string& payload) {
   ++authentication_;
   if (authentication_ >= client_->plan().accounts.size()) return Wrong("a COM_CHANGE_USER");
   const std::string request = "\x01";
+  if (host_.options.greets && !compression_on_) {
+    if (payload != client_->asking_change_user_payload()) return Wrong("another COM_CHANGE_USER");
+    return Ask();
+  }
   if (payload != client_->change_user_payload(nullptr) &&
       !(account().first_plugin == tests::kSha256 &&
         payload == client_->change_user_payload(&request))) {

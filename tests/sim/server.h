@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/session/greeting_traits.h"
 #include "tests/sim/client.h"
 #include "tests/sim/peer.h"
 
@@ -19,6 +20,8 @@ class Server final : public Peer {
   std::string key() const { return greeting_nonce_.substr(0, 8); }
   const std::string& nonce() const { return greeting_nonce_; }
   std::string GreetingPayload(bool tls) const;
+  // Traits: of every server's greeting.
+  static GreetingTraits Traits();
 
  private:
   enum class State {
@@ -43,6 +46,7 @@ class Server final : public Peer {
   // --- Log-in (server_login.cc).
   void OnLogin(const std::string& payload);
   void OnThrowaway();
+  void Ask();
   void BeginAuth(const std::string& auth_response, std::string_view first_plugin);
   void Judge(const std::string& response);
   void JudgeSha256(const std::string& response);

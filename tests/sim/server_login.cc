@@ -18,6 +18,11 @@ void Server::OnLogin(const std::string& payload) {
   client_ = host_.FindClient(user);
   if (client_ == nullptr) return OnThrowaway();
   if (client_->plan().tls && !client_->tls_done()) Fail("a log-in in clear behind SSLRequest");
+  client_->ServedBy(this);
+  if (host_.options.greets) {
+    if (payload != client_->asking_login_payload()) return Wrong("another HandshakeResponse41");
+    return Ask();
+  }
   const std::string request = "\x01";
   if (payload != client_->login_payload(nullptr) &&
       !(account().first_plugin == tests::kSha256 && payload == client_->login_payload(&request))) {
@@ -33,6 +38,13 @@ void Server::OnThrowaway() {
   if (host_.dice.OneIn(2)) return Deny();
   Say(tests::AuthSwitch(tests::kNative, tests::kSwitchNonce));
   state_ = State::kThrowaway;
+}
+
+// The proxy named a plugin that nobody has.
+void Server::Ask() {
+  ++host_.coverage.asked;
+  second_factor_ = false;
+  Switch('\xFE', account().plugin);
 }
 
 void Server::BeginAuth(const std::string& auth_response, std::string_view first_plugin) {

@@ -42,6 +42,7 @@ Keys MakeKeys() {
 World::World(uint64_t seed, const Keys& keys, Coverage* counts) : Host(seed, counts) {
   DrawOptions();
   DrawAddressLimits(Dice(~seed));
+  options.greets = Dice(~seed + 1).OneIn(6);  // Likewise.
   DrawKernel();
   MakeServices(keys);
   StartWorkers();
@@ -109,6 +110,7 @@ void World::MakeServices(const Keys& keys) {
   service.session.tls_required = options.tls_required;
   service.session.auth.allow_cleartext_password = options.allow_cleartext_password;
   service.session.auth.password_key = keys.password_key.get();
+  service.session.greets = service.session.keeps_greetings = options.greets;
   const size_t count = dice.Between(1, kServersMax);
   options.servers_down.assign(count, false);
   for (size_t place = 0; place < count; ++place) {
@@ -118,7 +120,10 @@ void World::MakeServices(const Keys& keys) {
     const Address address = ServerAddressOf(place, options.unix_server);
     service.servers.push_back(
         {address, address.ToString(), {}, std::make_shared<ServerState>(address.ToString())});
+    if (options.greets) service.servers.back().state->greeting().Learn(Server::Traits());
   }
+  service.groups.resize(1);
+  service.groups[0].count = count;
   service.balance = static_cast<Balance>(dice.Below(3));
   service.max_connections_in_process = options.max_connections;
   service.max_connections = options.max_connections_of_listener;

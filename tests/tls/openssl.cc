@@ -9,7 +9,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <sstream>
+
+#include "tests/tls/record_maker.h"
+#include "tls/write_keys.h"
 
 namespace sallyport::tls {
 namespace {
@@ -57,8 +61,9 @@ void OpenSslTest::TearDown() {
   }
 }
 
-Talk::Talk(const Context& context, const std::string& arguments, const std::string& line)
-    : server_(context) {
+Talk::Talk(const Context& context, const std::string& arguments, const std::string& line,
+           bool hand_over)
+    : server_(context), hand_over_(hand_over) {
   const int listener = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -117,8 +122,29 @@ void Talk::Listen(const Bytes& in, Bytes* out) {
   }
   if (!answered_ && !heard_.empty() && heard_.back() == '\n') {
     answered_ = true;
-    EXPECT_EQ(server_.Seal(ToBytes("you said: " + heard_), out), Engine::Status::kOk);
-    server_.Close(out);
+    hand_over_ ? AnswerByKeys(out) : Answer(out);
+  }
+}
+
+void Talk::Answer(Bytes* out) {
+  EXPECT_EQ(server_.Seal(ToBytes("you said: " + heard_), out), Engine::Status::kOk);
+  server_.Close(out);
+}
+
+void Talk::AnswerByKeys(Bytes* out) {
+  EXPECT_EQ(server_.Seal(ToBytes("you "), out), Engine::Status::kOk);
+  const std::optional<WriteKeys> keys = engine().write_keys();
+  ASSERT_TRUE(keys.has_value());
+  EXPECT_GT(keys->sequence, 0u);
+  engine().HandOver();
+  RecordMaker maker(*keys);
+  maker.Seal(RecordMaker::kData, ToBytes("said: "), out);
+  maker.Seal(RecordMaker::kData, ToBytes(heard_), out);
+  Bytes none;
+  server_.Close(&none);
+  EXPECT_TRUE(none.empty());
+  for (const ControlRecord& control : engine().TakeControls()) {
+    maker.Seal(control.type, control.bytes(), out);
   }
 }
 

@@ -32,8 +32,10 @@ class OpenSslTest : public ::testing::Test {
 // Talk is one connection with s_client: what it says, until it or the Engine ends it.
 class Talk {
  public:
-  // Starts s_client with `arguments` behind the address, and writes `line` to it.
-  Talk(const Context& context, const std::string& arguments, const std::string& line);
+  // Starts s_client with `arguments` behind the address, and writes `line` to it. With `hand_over`
+  // it is answered by a RecordMaker that has the Engine's keys.
+  Talk(const Context& context, const std::string& arguments, const std::string& line,
+       bool hand_over = false);
 
   Engine& engine() { return server_.engine(); }
   Engine::Status last() const { return last_; }
@@ -44,12 +46,15 @@ class Talk {
   void Type(const std::string& line);
   void Run();
   void Listen(const Bytes& in, Bytes* out);
+  void Answer(Bytes* out);
+  void AnswerByKeys(Bytes* out);
 
   Server server_;
   FILE* client_ = nullptr;
   int fd_ = -1;
   Engine::Status last_ = Engine::Status::kNeedMore;
   std::string heard_;
+  bool hand_over_;
   bool answered_ = false;
 };
 

@@ -129,6 +129,21 @@ TEST_F(OpenSslTest, TalksEachCipher) {
   }
 }
 
+// BoringSSL's client always offers AES-128 of TLS 1.3; this one can be told not to.
+TEST_F(OpenSslTest, ReadsOnWhereSomebodyElseSends) {
+  const std::unique_ptr<Context> context = MakeContext();
+  for (const char* suite : {"-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256",
+                            "-tls1_2 -cipher ECDHE-ECDSA-AES256-GCM-SHA384",
+                            "-tls1_2 -cipher ECDHE-ECDSA-CHACHA20-POLY1305",
+                            "-tls1_3 -ciphersuites TLS_AES_128_GCM_SHA256",
+                            "-tls1_3 -ciphersuites TLS_AES_256_GCM_SHA384",
+                            "-tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256"}) {
+    Talk talk(*context, std::string("-quiet ") + suite, "hello\n", true);
+    ASSERT_TRUE(talk.engine().handshake_done()) << suite;
+    EXPECT_EQ(talk.said(), "you said: hello\n") << suite;
+  }
+}
+
 TEST_F(OpenSslTest, VerifiesTheSelfSignedServer) {
   const int64_t now = std::time(nullptr);
   const auto pair = MakeSelfSigned({"127.0.0.1"}, now, 30);

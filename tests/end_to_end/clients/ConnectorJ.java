@@ -24,6 +24,10 @@ final class ConnectorJ {
     properties.setProperty("connectTimeout", "20000");
     properties.setProperty("allowPublicKeyRetrieval", "true");
     properties.setProperty("allowLocalInfile", "true");
+    if (options.get("operation").equals("batch")) {
+      properties.setProperty("useServerPrepStmts", "true");
+      properties.setProperty("useBulkStmts", "true");
+    }
     if (options.get("tls").equals("verify")) {
       properties.setProperty("useSsl", "true");
       properties.setProperty("serverSslCert", options.get("ca"));
@@ -88,6 +92,26 @@ final class ConnectorJ {
     }
   }
 
+  // By the server's prepared statements, and in bulk where it has that.
+  private static String batch(Connection link) throws Exception {
+    link.createStatement().execute("CREATE TEMPORARY TABLE test.numbers (n INT)");
+    try (PreparedStatement statement =
+        link.prepareStatement("INSERT INTO test.numbers VALUES (?)")) {
+      for (int i = 0; i < 1000; i++) {
+        statement.setInt(1, i);
+        statement.addBatch();
+      }
+      statement.executeBatch();
+    }
+    try (PreparedStatement statement =
+        link.prepareStatement("SELECT COUNT(*) FROM test.numbers WHERE n >= ?")) {
+      statement.setInt(1, 0);
+      ResultSet rows = statement.executeQuery();
+      rows.next();
+      return rows.getString(1);
+    }
+  }
+
   private static String wrongPassword(String password) throws SQLException {
     try (Connection link = connect(password + "-wrong")) {
       throw new IllegalStateException("the wrong password was accepted");
@@ -108,6 +132,7 @@ final class ConnectorJ {
         case "login": return login(link);
         case "read": return read(link);
         case "write": return write(link);
+        case "batch": return batch(link);
         case "local_infile": return localInfile(link);
         default: return "unsupported";
       }
