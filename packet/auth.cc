@@ -94,6 +94,11 @@ Parse ParseAuthSwitch(Bytes payload, AuthSwitch* out) {
   return Parse::kOk;
 }
 
+Bytes UselessAnswer(std::string_view auth_plugin_name) {
+  static constexpr std::array<uint8_t, 64> kNoSignature{};
+  return auth_plugin_name == "client_ed25519" ? Bytes(kNoSignature) : Bytes();
+}
+
 size_t PluginIndex(std::string_view auth_plugin_name) {
   if (auth_plugin_name.empty()) auth_plugin_name = "mysql_native_password";
   for (size_t i = 0; i < kPlugins.size(); ++i) {

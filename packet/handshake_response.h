@@ -75,7 +75,7 @@ size_t WriteAskingLogin(Bytes payload, const HandshakeResponse& response, Mutabl
 // `server_flags` and `auth_plugin_name` are the greeting's: offered another plugin, or none, MySQL
 // asks for its own and counts a close at that point. It may ask all the same, since it draws an
 // unknown user's plugin by lot, as MariaDB does: an AuthSwitchRequest wants an answer before the
-// close, and an empty packet will do. (Measured with MySQL 9.7.4: 0 of 8 count with the greeting's
+// close, and a UselessAnswer will do. (Measured with MySQL 9.7.4: 0 of 8 count with the greeting's
 // plugin, and with another one that is answered; each one counts with another one unanswered, or
 // without CLIENT_PLUGIN_AUTH.) Returns the bytes written.
 // REQUIRES: out.size() >= kThrowawayLoginSizeMax.

@@ -274,6 +274,7 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) {
     Line line("listening on " + bound.address.ToString());
     if (!service.name.empty()) line.Add("listener", service.name);
     line.Add("server", Texts(service.servers));
+    if (service.session.greets) line.Add("sni_names", service.sni_groups.count());
     line.Add("tls_mode", ToText(command_line_.config.listeners[bound.listener].tls_mode));
     line.Add("io_engine", engine_).Add("workers", worker_count_);
     if (service.kernel_tls.any()) line.Add("kernel_tls", "yes");

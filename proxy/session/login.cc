@@ -365,12 +365,14 @@ void Session::Forward(Side to, MutableBytes packet, Outboxes* out) {
   }
 }
 
-// Says to the server what lets it end the log-in: a throw-away one, or nothing in answer to its
-// question.
+// Says to the server what lets it end the log-in: a throw-away one, or what proves nothing in
+// answer to its question.
 void Session::Excuse(Outboxes* out) {
   if (login_forwarded_) {
-    if (std::exchange(server_waits_, false)) SendPayload(Side::kServer, {}, out);
-    return;
+    if (!std::exchange(server_waits_, false)) return;
+    const bool by_client = login_->excused_plugin.empty() && login_->auth.has_value();
+    const std::string& plugin = by_client ? login_->auth->plugin() : login_->excused_plugin;
+    return SendPayload(Side::kServer, packet::UselessAnswer(plugin), out);
   }
   std::array<uint8_t, packet::kThrowawayLoginSizeMax> packet;
   const size_t size = packet::WriteThrowawayLogin(server_flags_, login_->greeting_plugin,
@@ -383,7 +385,8 @@ void Session::Excuse(Outboxes* out) {
 void Session::OnServerPacketInExcuse(MutableBytes packet, Outboxes* out) {
   if (!login_forwarded_) return OnGreeting(packet, out);
   const Bytes payload = packet::Payload(Bytes(packet));
-  const packet::AuthPacket kind = packet::ClassifyAuthPacket(payload, false);
+  const packet::AuthPacket kind = packet::ClassifyAuthPacket(
+      payload, (client_flags_ & server_flags_ & packet::MULTI_FACTOR_AUTHENTICATION) != 0);
   const bool over = kind == packet::AuthPacket::kOk || kind == packet::AuthPacket::kErr;
   if (over || ++login_->packets > kAuthPacketsMax) {
     (*out)[Side::kServer].end = true;
@@ -394,6 +397,12 @@ void Session::OnServerPacketInExcuse(MutableBytes packet, Outboxes* out) {
   const bool ok_follows = kind == packet::AuthPacket::kPluginData && data.size() == 1 &&
                           data[0] == packet::kCachingSha2FastAuthSuccess;
   if (ok_follows) return;  // An answer would come behind OK, out of order.
+  packet::AuthSwitch request;
+  const bool switches =
+      kind == packet::AuthPacket::kAuthSwitchRequest || kind == packet::AuthPacket::kAuthNextFactor;
+  if (switches && packet::ParseAuthSwitch(payload, &request) == packet::Parse::kOk) {
+    login_->excused_plugin = std::string(request.auth_plugin_name);
+  }
   server_waits_ = true;
   Excuse(out);
 }

@@ -30,6 +30,7 @@ struct Session::Login {
   packet::Assembler server{kServerLoginPayloadMax};
   std::optional<AuthRelay> auth;
   std::string greeting_plugin;  // The server's default, for a throw-away login.
+  std::string excused_plugin;   // What the server asked for once the client was gone.
   std::optional<GreetingTraits> server_traits;
   uint32_t offered_flags = 0;  // In the session's own greeting,
   uint32_t offered_extended_flags = 0;

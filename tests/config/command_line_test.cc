@@ -94,6 +94,20 @@ TEST(CommandLine, TakesSeveralCertificates) {
   }
 }
 
+TEST(CommandLine, TakesServersByName) {
+  const std::string text = "sni_server = [\n 'a.example.com=b:1',\n '*.b.org=unix:/s']\n";
+  const CommandLine result = Parse({"--config=f"}, {{"f", text}});
+  EXPECT_EQ(result.error, "");
+  EXPECT_THAT(result.config.listeners[0].sni_server,
+              ElementsAre("a.example.com=b:1", "*.b.org=unix:/s"));
+  EXPECT_EQ(result.Complaint(ItemName("sni_server", 1), "x", 0), "sallyport: f:3: sni_server: x\n");
+  const CommandLine again = Parse({"--check_config", "--config=f"}, {{"f", text}});
+  EXPECT_THAT(again.text, HasSubstr("sni_server = [\"a.example.com=b:1\", \"*.b.org=unix:/s\"]"));
+  for (const char* none : {"sni_server = []", "sni_server = ''"}) {
+    EXPECT_THAT(Parse({"--config=f"}, {{"f", none}}).config.listeners[0].sni_server, IsEmpty());
+  }
+}
+
 TEST(CommandLine, TakesTimeoutsInSecondsWithFractions) {
   const CommandLine result =
       Parse({"--connect_timeout", "0.5", "--handshake-timeout=2", "--idle_timeout=86400.125"});
@@ -269,6 +283,7 @@ TEST(CommandLine, CheckConfigPrintsWhatItReadsBack) {
   }
   arguments.push_back("--tls_cert=quote\" back\\slash 'n, \xc3\xa9.crt");
   arguments.push_back("--tls_key=second.key");
+  arguments.push_back("--tls_mode=required");  // Which sni_server needs.
   const CommandLine first = Parse(arguments);
   EXPECT_EQ(first.action, Action::kCheckConfig);
   EXPECT_EQ(first.error, "");

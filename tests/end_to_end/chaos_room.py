@@ -13,6 +13,7 @@ import pymysql
 import mysql_wire as wire
 import processes
 import servers
+from processes import patience
 from proxy import Proxy
 
 CONFIG = """workers = 2
@@ -38,17 +39,17 @@ tls_cert = "{pair[0]}"
 tls_key = "{pair[1]}"
 """
 # Bounded time: what a step that needs no time limit of the proxy's may take on a busy machine.
-SOON = 10
+SOON = patience(10)
 STEADY_PAUSE = 0.002
-SLOWEST = 3
+SLOWEST = patience(3)
 
 
 class Room:
     """Two MariaDB servers and one proxy with a listener for each. With `log`, a file, the proxy
     doesn't say on stderr where it listens, so it is told."""
 
-    def __init__(self, options, folder, top="", connect_timeout=2, handshake_timeout=6,
-                 keepalive=60, user_timeout=0, prefix=(), log=None):
+    def __init__(self, options, folder, top="", connect_timeout=2,
+                 handshake_timeout=patience(6), keepalive=60, user_timeout=0, prefix=(), log=None):
         self.folder = folder
         self.authority = servers.new_authority(folder)
         self.ca = self.authority.ca

@@ -82,6 +82,13 @@ def resets(address):
         reset(sock)
 
 
+def leaves_at_the_question(address):
+    with wire.dial(address) as sock:
+        wire.read_packet(sock)
+        sock.sendall(wire.handshake_response(1, plugin="of_nobody"))
+        wire.read_packet(sock)
+
+
 def says_and_stays(data):
     def act(address):
         with wire.dial(address) as sock:
@@ -100,6 +107,8 @@ BAD_CLIENTS = {
     "garbage": says_and_closes(b"GET / HTTP/1.0\r\n\r\n"),
     "COM_QUIT": says_and_closes(wire.packet(0, b"\x01")),
     "half a response": says_and_closes(wire.handshake_response(1)[:30]),
+    "a log-in, and closes": says_and_closes(wire.handshake_response(1)),
+    "a log-in, and closes at the question": leaves_at_the_question,
     "says nothing until the time is over": says_and_stays(b""),
     "SSLRequest, then nothing": says_and_stays(wire.ssl_request()),
 }
@@ -134,9 +143,10 @@ def check_directly(report, server):
                else "FLUSH HOSTS")
 
 
-def check_proxied(report, server, options, authority, client):
+def check_proxied(report, server, options, authority, client, *arguments):
     with Proxy(options.proxy, f"{HOST}:{server.port}", pair=authority.issue("proxy"),
-               io_engine=options.io_engine, arguments=["--handshake_timeout=3"]) as proxy:
+               io_engine=options.io_engine,
+               arguments=["--handshake_timeout=3", *arguments]) as proxy:
         address = ("127.0.0.1", proxy.port)
         for name, act in BAD_CLIENTS.items():
             with concurrent.futures.ThreadPoolExecutor(OF_EACH) as pool:
@@ -166,6 +176,10 @@ def run_inside(options):
                     if options.proxy:
                         report.attempt(server.name, check_proxied, report, server, options,
                                        authority, client)
+                        # The proxy greets by itself, and has the server ask.
+                        report.attempt(f"{server.name}, sni_server", check_proxied, report, server,
+                                       options, authority, client,
+                                       f"--sni_server=a.example.com={HOST}:{server.port}")
             except processes.Skipped as reason:
                 print(f"SKIPPED: {reason}")
     return report.exit_code()

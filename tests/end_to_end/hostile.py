@@ -190,7 +190,8 @@ def write_config(path, pair, tables):
     """`tables` are dictionaries: one [[listener]] each."""
     # More workers than the machine has CPUs, for each tells only so many failed connections.
     lines = ['log_format = "json"', "workers = 4", f"handshake_timeout = {PATIENT}",
-             "connect_timeout = 1", f'tls_cert = "{pair[0]}"', f'tls_key = "{pair[1]}"']
+             f"connect_timeout = {processes.patience(1):.0f}",
+             f'tls_cert = "{pair[0]}"', f'tls_key = "{pair[1]}"']
     for table in tables:
         lines.append("[[listener]]")
         lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]

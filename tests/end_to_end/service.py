@@ -85,7 +85,7 @@ def works_inside(room):
         prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
                   "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", *prefix]
     with life_cycle.Proxy(binary, room.server.address, pair=(certificate, key), prefix=prefix,
-                          io_engine=room.options.io_engine,
+                          io_engine=room.options.io_engine, leaks=False,
                           arguments=[f"--sandbox={sandbox}", "--shutdown_timeout=0"]) as proxy:
         if not room.report.check("it starts", proxy.port, str(proxy.lines)):
             return

@@ -334,6 +334,7 @@ def names(room):
         room.report.check("a new address is told", proxy.wait_line(
             f"server's name looked up name=db.example:{port} addresses=127.0.0.3", 5),
             proxy.lines[-3:])
+        time.sleep(processes.patience(0.2))  # It is told before the workers are.
         room.report.equal("new clients get it", version_of(proxy.port), "9.0.0-new")
         kept.sendall(wire.handshake_response(1))
         room.report.equal("an old connection stays", wire.read_err(kept).code, 1045)

@@ -11,6 +11,34 @@
 namespace sallyport::tests {
 namespace {
 
+// MariaDB takes an answer of another size for a broken handshake.
+TEST(EndsTest, AnExcuseForEd25519HasItsSize) {
+  constexpr std::string_view kEd25519 = "client_ed25519";
+  const std::string zeros(64, '\0');
+  Converse({}, [&](Conversation& c) {  // Asked while the client is there,
+    LogIn(c, {Scramble()});
+    c.Server(2, AuthSwitch(kEd25519, kSwitchNonce));
+    c.ExpectClient(3, AuthSwitch(kEd25519, kSwitchNonce));
+    c.ClientClosesTls();
+    c.ExpectCloseNotify();
+    c.ExpectServer(3, zeros);
+  });
+  Converse({}, [&](Conversation& c) {  // afterwards,
+    LogIn(c, {Scramble()});
+    c.ClientClosesTls();
+    c.ExpectCloseNotify();
+    c.Server(2, AuthSwitch(kEd25519, kSwitchNonce));
+    c.ExpectServer(3, zeros);
+  });
+  Converse({}, [&](Conversation& c) {  // and for a log-in that is the proxy's.
+    Greet(c);
+    c.Ends(Side::kClient);
+    c.ExpectThrowaway();
+    c.Server(2, AuthSwitch(kEd25519, kSwitchNonce));
+    c.ExpectServer(3, zeros);
+  });
+}
+
 // What the server needs to end the log-in itself.
 enum class Excuse {
   kGreetingThenLogin,  // It has to greet first; then as below.

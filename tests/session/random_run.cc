@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "packet/header.h"
@@ -25,6 +26,16 @@ uint32_t RandomFlags(Dice& dice) {
   if (dice.OneIn(12)) flags &= ~packet::CLIENT_SECURE_CONNECTION;
   if (dice.OneIn(12)) flags |= packet::CLIENT_COMPRESS;
   return flags;
+}
+
+// What the proxy greets with itself.
+packet::Greeting Words(std::string_view plugin, uint32_t flags) {
+  packet::Greeting words;
+  words.server_version = "9.7.4-test";
+  words.capability_flags = flags | packet::CLIENT_SECURE_CONNECTION;
+  words.auth_plugin_name = plugin;
+  std::copy(kOtherNonce.begin(), kOtherNonce.end(), words.nonce.begin());
+  return words;
 }
 
 std::string AuthPayloadOfServer(Dice& dice) {
@@ -53,6 +64,7 @@ class HostileRun {
       : dice_(*dice),
         c_({.tls_offered = !dice_.OneIn(6),
             .tls_required = dice_.OneIn(8),
+            .greets = dice_.OneIn(4),
             .unix_server = dice_.OneIn(3),
             .allow_cleartext_password = dice_.OneIn(3),
             .rsa_certificate = dice_.OneIn(4),
@@ -69,6 +81,7 @@ class HostileRun {
     const bool asks_for_tls = dice_.OneIn(2);
     const bool logs_in = !dice_.OneIn(4);
     for (size_t i = 0; i < steps && !c_.failed() && !c_.session().closed(); ++i) {
+      if (c_.links().greets) ProxyGoesOn();
       if (i == 0 && greets) {
         c_.Server(0, Greeting{dice_.Plugin(), kGreetingNonce, RandomFlags(dice_)}.payload());
         server_id_ = 1;
@@ -88,6 +101,17 @@ class HostileRun {
   }
 
  private:
+  // Where it greets: as a connection does for its session.
+  void ProxyGoesOn() {
+    if (c_.session().phase() == Phase::kGreeting && !dice_.OneIn(4)) {
+      c_.ProxyGreets(Words(dice_.Plugin(), RandomFlags(dice_)));
+    }
+    if (!c_.session().wants_server()) return;
+    if (dice_.OneIn(8)) return c_.Refuse(CloseReason::kServerUnreachable, {2003, "HY000", "gone"});
+    c_.ServerConnects();
+    server_id_ = 0;
+  }
+
   void Step() {
     switch (dice_.Below(50)) {
       case 0:
@@ -148,7 +172,9 @@ class HostileRun {
   void ServerSpeaks() {
     std::string bytes;
     for (size_t i = dice_.OneIn(3) ? 3 : 1; i > 0; --i) {
-      const bool greets = c_.session().phase() == Phase::kGreeting && bytes.empty();
+      const Phase phase = c_.session().phase();
+      const bool greets =
+          (phase == Phase::kGreeting || phase == Phase::kServerGreeting) && bytes.empty();
       std::string payload =
           greets ? Greeting{dice_.Plugin(), kGreetingNonce, RandomFlags(dice_)}.payload()
                  : AuthPayloadOfServer(dice_);
@@ -321,12 +347,26 @@ class HonestClient {
 
 void RunHonestClient(Dice* choices) {
   Dice& dice = *choices;
-  Conversation c({}, dice.Of<Way>({Way::kWhole, Way::kPackets, Way::kRecords, Way::kPieces}));
+  const Way way = dice.Of<Way>({Way::kWhole, Way::kPackets, Way::kRecords, Way::kPieces});
+  const Links links = {.greets = dice.OneIn(4)};
+  Conversation c(links, way);
   // Behind compression COM_CHANGE_USER isn't seen, as the README says.
-  StartTls(c, {dice.Plugin(), kGreetingNonce, RandomFlags(dice) & ~packet::CLIENT_COMPRESS});
+  const uint32_t flags = RandomFlags(dice) & ~packet::CLIENT_COMPRESS;
+  if (links.greets) {
+    c.ProxyGreets(Words(dice.Plugin(), flags));
+    c.Arrived(Side::kClient);
+    c.ClientAsksForTls();
+    c.ClientStartsTls();
+  } else {
+    StartTls(c, {dice.Plugin(), kGreetingNonce, flags});
+  }
   c.FinishTls();
   HonestClient client(&c, &dice);
   client.LogIn();
+  if (links.greets) {
+    c.ServerConnects();
+    c.Server(0, Greeting{dice.Plugin(), kGreetingNonce, flags}.payload());
+  }
   uint8_t server_id = 2;
   const size_t steps = dice.Below(30);
   for (size_t i = 0; i < steps && !client.gone() && !c.failed(); ++i) {

@@ -1,5 +1,6 @@
 // Server's side of authentication.
 #include "packet/auth.h"
+#include "packet/wire.h"
 #include "tests/session/rsa.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/server.h"
@@ -121,9 +122,9 @@ void Server::OnRound(const std::string& payload) {
 
 void Server::Check(const std::string& proof, const std::string& right) {
   if (proof == right) return Accept();
-  // The proxy answers with nothing in the place of a client that has gone or was refused, which
-  // that client judges.
-  if (!account().wrong && !proof.empty()) {
+  // The proxy answers with what proves nothing in the place of a client that has gone or was
+  // refused, which that client judges.
+  if (!account().wrong && proof != packet::AsText(packet::UselessAnswer(plugin_))) {
     Wrong("another proof of the password, of " + std::to_string(proof.size()) + " bytes, for " +
           plugin_);
   }
