@@ -58,10 +58,9 @@ void SimRing::Accept(int fd, OpTag tag) { Submit({.tag = tag, .fd = fd}); }
 
 void SimRing::Connect(int fd, const Address* address, OpTag tag) {
   Require(address->is_unix() == host_.options.unix_server, "Connect to another address");
-  if (tag.slot >= owners_.size()) owners_.resize(tag.slot + 1);
-  Owner& owner = owners_[tag.slot];
-  // The first Connect of a connection comes right behind the question for its client's address.
-  if (owner.generation != tag.generation) owner = {tag.generation, last_client_};
+  // The first op of a connection, this one or a Recv from its client, comes right behind the
+  // question for its client's address.
+  const Owner& owner = OwnerOf(tag);
   Op op{.tag = tag, .fd = fd};
   const std::vector<bool>& down = host_.options.servers_down;
   const size_t server_place = ServerPlaceOf(*address);
@@ -84,7 +83,15 @@ void SimRing::Connect(int fd, const Address* address, OpTag tag) {
 
 void SimRing::Recv(int fd, OpTag tag) {
   Socket(fd, "Recv");
+  OwnerOf(tag);
   Submit({.tag = tag, .fd = fd});
+}
+
+const SimRing::Owner& SimRing::OwnerOf(OpTag tag) {
+  if (tag.slot >= owners_.size()) owners_.resize(tag.slot + 1);
+  Owner& owner = owners_[tag.slot];
+  if (owner.generation != tag.generation) owner = {tag.generation, last_client_};
+  return owner;
 }
 
 void SimRing::Poll(int fd, uint32_t events, OpTag tag) {

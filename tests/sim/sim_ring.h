@@ -75,6 +75,7 @@ class SimRing final : public Ring {
     Wire* client = nullptr;
   };
 
+  const Owner& OwnerOf(OpTag tag);
   void Submit(Op op);
   void Enter();
   // Try looks whether the op completes now. True: it is over.
