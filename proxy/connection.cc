@@ -64,6 +64,7 @@ void Connection::OnCompletion(const Completion& completion) {
     case Verb::kRecv:
       return OnRecv(side, completion);
     case Verb::kPoll:
+      if (completion.tag.side >= kFailurePoll) return OnFailurePoll(completion.result);
       return completion.tag.side >= kReadPoll
                  ? OnReadPoll(static_cast<Side>(completion.tag.side - kReadPoll))
                  : OnSendPoll(side);
@@ -225,6 +226,7 @@ void Connection::BeginClose() {
     if (link.recv_in_flight && !link.recv_cancelled) ring().Cancel(Tag(Verb::kRecv, side));
     if (link.send_poll_in_flight) ring().Cancel(Tag(Verb::kPoll, side));
     if (link.read_poll_in_flight) ring().Cancel(Tag(Verb::kPoll, side, kReadPoll));
+    if (link.failure_poll_in_flight) ring().Cancel(Tag(Verb::kPoll, side, kFailurePoll));
     if (link.connect_in_flight) ring().Cancel(Tag(Verb::kConnect, side));
   }
   CloseIfQuiet();

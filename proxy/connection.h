@@ -109,8 +109,10 @@ class Connection {
     bool connected = false;
     bool recv_in_flight = false;
     bool recv_cancelled = false;
-    bool send_poll_in_flight = false;  // POLLOUT: the queue or the pipe waits.
-    bool read_poll_in_flight = false;  // POLLIN: bulk.
+    bool send_poll_in_flight = false;     // POLLOUT: the queue or the pipe waits.
+    bool read_poll_in_flight = false;     // POLLIN: bulk.
+    bool failure_poll_in_flight = false;  // For a reset, where reading may stand still;
+    bool failure_poll_over = false;       // its answer came.
     bool connect_in_flight = false;
     bool ended = false;       // The peer's FIN or an error was seen: nothing more to read.
     bool broken = false;      // Nothing can be sent any more.
@@ -130,7 +132,8 @@ class Connection {
     size_t piped_counted = 0;  // and of `piped`.
 
     bool in_flight() const {
-      return recv_in_flight || send_poll_in_flight || read_poll_in_flight || connect_in_flight;
+      return recv_in_flight || send_poll_in_flight || read_poll_in_flight ||
+             failure_poll_in_flight || connect_in_flight;
     }
   };
 
@@ -163,6 +166,7 @@ class Connection {
   void WantDrain(Side side);
   void OnReadPoll(Side side);
   void OnSendPoll(Side side);
+  void OnFailurePoll(int32_t revents);
   void Take(Side from, std::span<uint8_t> bytes);
   bool DeferHandshake(Side from, std::span<const uint8_t> bytes);
   int32_t ReadBulkOnce(Side from);
@@ -186,6 +190,7 @@ class Connection {
   void AfterSend(Side to);
   void Break(Side side);
   void UpdateReads();
+  void WatchForReset();
   bool WantsRead(Side side) const;
   bool HasUnsent(Side to) const;
 
@@ -204,8 +209,10 @@ class Connection {
   void CountEnd() const;
   void LogEnd() const;
 
-  // A side may have two Polls in flight: `side` of a tag tells the one for POLLIN from the other.
+  // A side may have several Polls in flight: `side` of a tag tells them apart. The last is the
+  // client's alone.
   static constexpr uint8_t kReadPoll = 2;
+  static constexpr uint8_t kFailurePoll = 4;
   OpTag Tag(Verb verb, Side side, uint8_t which = 0) const {
     return {slot_, generation_, verb, static_cast<uint8_t>(static_cast<uint8_t>(side) + which)};
   }

@@ -410,6 +410,32 @@ void Connection::UpdateReads() {
       ring().Recv(link.fd, Tag(Verb::kRecv, side));
     }
   }
+  WatchForReset();
+}
+
+// A client that isn't read, because the server reads nothing, could vanish unseen, and its session
+// would last as long as the server does that. (In a log-in handshake_timeout is the bound.) Once
+// asked for, the Poll stays, whether reading goes on or not. Nobody watches a server so: what it
+// sent before its reset is the client's, however late that reads it.
+void Connection::WatchForReset() {
+  Link& link = links_[Side::kClient];
+  const bool stopped = link.connected && !link.ended && session_.phase() == Phase::kCommand &&
+                       !WantsRead(Side::kClient);
+  if (!stopped || link.failure_poll_in_flight || link.failure_poll_over) return;
+  link.failure_poll_in_flight = true;
+  ring().Poll(link.fd, 0, Tag(Verb::kPoll, Side::kClient, kFailurePoll));
+}
+
+void Connection::OnFailurePoll(int32_t revents) {
+  Link& link = links_[Side::kClient];
+  link.failure_poll_in_flight = false;
+  link.failure_poll_over = true;
+  if (closing_) return CloseIfQuiet();
+  // POLLHUP alone is an end in order, and bytes may stand before it; unless a send met the error.
+  const bool reset = revents < 0 || (revents & POLLERR) != 0 || link.broken;
+  // Where it is read, that tells.
+  if (!reset || link.ended || WantsRead(Side::kClient)) return Settle();
+  DeliverEnd(Side::kClient, true);
 }
 
 }  // namespace sallyport

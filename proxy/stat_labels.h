@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -34,9 +35,10 @@ struct RefusalLabels {
 };
 
 struct CloseReasonLabels {
-#define SALLYPORT_COUNT(name, text) +1
-  static constexpr size_t kCount = 0 SALLYPORT_CLOSE_REASONS(SALLYPORT_COUNT);
-#undef SALLYPORT_COUNT
+#define SALLYPORT_EACH(name, text) CloseReason::name,
+  static constexpr size_t kCount =
+      std::initializer_list<CloseReason>{SALLYPORT_CLOSE_REASONS(SALLYPORT_EACH)}.size();
+#undef SALLYPORT_EACH
   static size_t IndexOf(CloseReason reason) { return static_cast<size_t>(reason); }
   static Labels LabelsOf(size_t index);
 };

@@ -236,8 +236,9 @@ void EpollRing::Poll(int fd, uint32_t events, OpTag tag) {
   if ((now.revents & POLLNVAL) != 0) return Decide(tag, -EBADF);
   if (now.revents != 0) return Decide(tag, now.revents);
   uint32_t watched = 0;
-  if ((events & POLLIN) != 0) watched |= kReadEvents;
   if ((events & POLLOUT) != 0) watched |= kWriteEvents;
+  // Errors alone are watched by any registration.
+  if ((events & POLLIN) != 0 || watched == 0) watched |= kReadEvents;
   Arm(fd, Op{.tag = tag, .events = events}, watched);
 }
 

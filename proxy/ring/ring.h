@@ -91,8 +91,8 @@ class Ring {
   // arm it again).
   virtual void Recv(int fd, OpTag tag) = 0;
 
-  // Poll (one shot) completes with revents once one of `events` (POLLIN, POLLOUT) or an error
-  // (POLLERR, POLLHUP) is there. A peer that has only ended its own stream is no error.
+  // Poll (one shot) completes with revents once one of `events` (POLLIN, POLLOUT; 0 for neither) or
+  // an error (POLLERR, POLLHUP) is there. A peer that has only ended its own stream is no error.
   virtual void Poll(int fd, uint32_t events, OpTag tag) = 0;
 
   // Cancel asks that the op with this tag end. Its last completion still comes in a later Wait:

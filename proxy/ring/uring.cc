@@ -67,9 +67,10 @@ class UringRing final : public SocketRing {
   std::span<const Completion> WaitOnce(uint64_t deadline_ms) override;
 
  private:
-  // A Poll for POLLOUT in flight: see OnPoll.
+  // A Poll in flight that is not for POLLIN: see OnPoll.
   struct OutPoll {
     int fd = 0;
+    uint32_t events = 0;
     int32_t result = 0;  // What it came to, once that is known.
   };
 
@@ -254,8 +255,9 @@ void UringRing::Poll(int fd, uint32_t events, OpTag tag) {
   io_uring_sqe* const sqe = NextOp();
   io_uring_prep_poll_add(sqe, fd, events);
   io_uring_sqe_set_data64(sqe, ToUserData(tag));
-  if ((events & POLLOUT) != 0) {
-    const bool added = out_polls_.emplace(ToUserData(tag), OutPoll{.fd = fd}).second;
+  if ((events & POLLIN) == 0) {
+    const OutPoll poll = {.fd = fd, .events = events};
+    const bool added = out_polls_.emplace(ToUserData(tag), poll).second;
     RingCheck(added, "an op with this tag is in flight");
   }
 }
@@ -389,9 +391,9 @@ bool UringRing::JoinLast(const Completion& completion) {
 }
 
 // The kernel's poll also answers a peer that ended its own stream (POLLRDHUP), asked or not. For
-// POLLOUT that is no answer: a slow reader that has sent FIN would be polled in a tight loop. Such
-// a poll goes on as a multishot one, which speaks only when something changes, until there is an
-// answer. OnPoll returns true with the answer in `*completion`.
+// POLLOUT, or errors alone, that is no answer: a slow reader that has sent FIN would be polled in a
+// tight loop. Such a poll goes on as a multishot one, which speaks only when something changes,
+// until there is an answer. OnPoll returns true with the answer in `*completion`.
 bool UringRing::OnPoll(const io_uring_cqe& cqe, Completion* completion) {
   const auto at = out_polls_.find(cqe.user_data);
   if (completion->result > 0) completion->result &= ~POLLRDHUP;
@@ -405,7 +407,7 @@ bool UringRing::OnPoll(const io_uring_cqe& cqe, Completion* completion) {
   }
   if (poll->result == 0) {
     io_uring_sqe* const sqe = NextSqe();
-    io_uring_prep_poll_multishot(sqe, poll->fd, POLLOUT);
+    io_uring_prep_poll_multishot(sqe, poll->fd, poll->events);
     io_uring_sqe_set_data64(sqe, cqe.user_data);
     return false;
   }

@@ -8,6 +8,8 @@ Beside each case a session on another, healthy server behind the same proxy must
 
 import contextlib
 import signal
+import socket
+import struct
 import threading
 import time
 
@@ -90,6 +92,29 @@ def frozen_for_long(report, room, steady):
     room.signal(signal.SIGCONT)
     chaos_room.check_goes_on(report, name, patient)
     chaos_room.check_nothing_left(report, name, room, descriptors, 1)
+
+
+def reset_before_frozen(report, room, steady):
+    """The proxy reads no more of an upload that its server doesn't take: that the client is gone
+    it must see all the same. No time limit would end it."""
+    name = "reset before a frozen server"
+    descriptors, mark = room.descriptors(), room.proxy.mark()
+    uploading = victims(room, ("idle",))
+    room.signal(signal.SIGSTOP)
+    for victim in uploading:
+        victim.sock.settimeout(1)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                victim.sock.send(wire.packet(0, b"\x03" + b" " * (1 << 20)))
+    for victim in uploading:
+        victim.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        victim.close()
+        pattern = rf"client=127\.0\.0\.1:{victim.local} .*reason=client_error"
+        report.check(f"{name}: {victim.name}: one line, with the reason",
+                     room.proxy.wait_line(pattern, SOON, mark), room.proxy.lines[mark:])
+    steady.check(report, name)
+    chaos_room.check_nothing_left(report, name, room, descriptors, 1)
+    room.signal(signal.SIGCONT)
 
 
 class Load:
@@ -182,6 +207,7 @@ def main():
         report.attempt("killed when frozen", killed, report, room, steady, True)
         report.attempt("frozen for a while", frozen_for_a_while, report, room, steady)
         report.attempt("frozen for long", frozen_for_long, report, room, steady)
+        report.attempt("reset before frozen", reset_before_frozen, report, room, steady)
         report.attempt("under load", under_load, report, room, steady)
         grown = room.proxy.resident_kib() - kib
         print(f"memory grew by {grown} KiB")

@@ -78,6 +78,30 @@ TEST_P(PollTest, TellsAReset) {
   EXPECT_EQ(ring().SendNow(pair.ours, {}), -ECONNRESET);
 }
 
+TEST_P(PollTest, ForErrorsAloneTellsThemAndNothingElse) {
+  for (const bool fin_first : {false, true}) {
+    const Pair pair = TcpPair();
+    if (fin_first) shutdown(pair.peer, SHUT_WR);
+    PeerSend(pair.ours, "unread, so that closing is a reset");
+    usleep(1000);
+    ring().Poll(pair.ours, 0, PollTag(1));
+    EXPECT_TRUE(Quiet(20));
+    if (!fin_first) PeerSend(pair.peer, "unread, too");
+    EXPECT_TRUE(Quiet(20));
+    Close(pair.peer);
+    const Seen seen = Next(PollTag(1));
+    EXPECT_NE(seen.result & POLLERR, 0);
+    EXPECT_EQ(seen.result & (POLLIN | POLLOUT | POLLRDHUP), 0);
+    EXPECT_FALSE(seen.more);
+    EXPECT_TRUE(Quiet(20));
+  }
+  const Pair pair = TcpPair();
+  ring().Poll(pair.ours, 0, PollTag(1));
+  EXPECT_TRUE(Quiet(5));
+  ring().Cancel(PollTag(1));
+  EXPECT_EQ(Next(PollTag(1)).result, -ECANCELED);
+}
+
 TEST_P(PollTest, OfSeveralEventsTakesTheFirst) {
   const Pair pair = TcpPair();
   PeerFill(pair.ours);
