@@ -6,9 +6,9 @@
 
 namespace sallyport {
 
-void ExpiryWatch::Replace(std::vector<Expiry> expiries) {
+void ExpiryWatch::Replace(const std::vector<Expiry>& expiries) {
   std::vector<Expiry> once;
-  for (Expiry& expiry : expiries) {
+  for (const Expiry& expiry : expiries) {
     if (std::find(once.begin(), once.end(), expiry) == once.end()) once.push_back(expiry);
   }
   const std::lock_guard lock(mutex_);

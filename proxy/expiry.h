@@ -28,7 +28,7 @@ class ExpiryWatch {
   static constexpr int64_t kDaySeconds = 86400;
 
   // Replace sets what is in force from now on; what is there twice is kept once.
-  void Replace(std::vector<Expiry> expiries);
+  void Replace(const std::vector<Expiry>& expiries);
   std::vector<Expiry> expiries() const;
 
   // Due is what to warn of now: all that expires within kWarnSeconds, or has, at the first call

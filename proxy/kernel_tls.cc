@@ -36,10 +36,11 @@ size_t Write(const tls::WriteKeys& keys, uint16_t cipher, std::span<uint8_t> out
   static_assert(sizeof(info.salt) + sizeof(info.iv) == tls::WriteKeys::kIvSize);
   info.info.version = keys.tls13 ? TLS_1_3_VERSION : TLS_1_2_VERSION;
   info.info.cipher_type = cipher;
-  if constexpr (sizeof(info.salt) > 0) {
-    std::memcpy(info.salt, keys.iv.data(), sizeof(info.salt));
+  constexpr size_t kSaltSize = sizeof(info.salt);
+  if constexpr (kSaltSize > 0) {
+    std::memcpy(info.salt, keys.iv.data(), kSaltSize);
   }
-  std::memcpy(info.iv, keys.iv.data() + sizeof(info.salt), sizeof(info.iv));
+  std::memcpy(info.iv, keys.iv.data() + kSaltSize, sizeof(info.iv));
   std::memcpy(info.key, keys.key().data(), std::min(keys.key_size, sizeof(info.key)));
   for (size_t i = 0; i < sizeof(info.rec_seq); ++i) {
     info.rec_seq[sizeof(info.rec_seq) - 1 - i] = static_cast<uint8_t>(keys.sequence >> (8 * i));

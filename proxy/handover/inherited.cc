@@ -66,6 +66,7 @@ std::vector<NamedSocket> SocketsOfManager() {
   char** names = nullptr;
   const int count = sd_listen_fds_with_names(1, &names);
   std::vector<NamedSocket> sockets;
+  sockets.reserve(static_cast<size_t>(std::max(count, 0)));
   for (int i = 0; i < count; ++i) {
     sockets.push_back({SD_LISTEN_FDS_START + i, names == nullptr ? "" : names[i]});
   }

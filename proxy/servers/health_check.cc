@@ -89,7 +89,7 @@ HealthCheck::Result HealthCheck::Verdict() {
   return Fail(absl::StrCat(summary.server_error, " ", summary.detail));
 }
 
-HealthCheck::Result HealthCheck::Fail(std::string why) {
+HealthCheck::Result HealthCheck::Fail(std::string_view why) {
   why_ = absl::StrCat("health check: ", why);
   return Result::kFailed;
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "proxy/ring/address.h"
 #include "proxy/session/session.h"
@@ -37,7 +38,7 @@ class HealthCheck {
   const std::string& why() const { return why_; }
 
  private:
-  Result Fail(std::string why);
+  Result Fail(std::string_view why);
   bool SendProxyHeader();
   Result OnConnected(Outboxes* outboxes);
   Result OnBytes(std::span<uint8_t> bytes, Outboxes* outboxes);

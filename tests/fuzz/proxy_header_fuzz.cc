@@ -13,9 +13,9 @@ using Parse = ProxyHeaderParse;
 void CheckWritten(const ProxyHeader& header) {
   for (const int version : {1, 2}) {
     std::array<uint8_t, kProxyHeaderRoom> room;
-    const size_t size = header.has_addresses
-                            ? WriteProxyHeader(version, header.source, header.destination, room)
-                            : WriteLocalProxyHeader(version, room);
+    const size_t size = header.has_addresses ? WriteProxyHeader(version, header.source,
+                                                                header.destination, nullptr, room)
+                                             : WriteLocalProxyHeader(version, room);
     FUZZ_CHECK(size <= room.size());
     ProxyHeader again;
     FUZZ_CHECK(ReadProxyHeader(packet::Exact(Bytes(room).first(size)), &again) == Parse::kOk);
