@@ -90,7 +90,8 @@ HealthCheck::Result HealthCheck::Verdict() {
 }
 
 HealthCheck::Result HealthCheck::Fail(std::string_view why) {
-  why_ = absl::StrCat("health check: ", why);
+  why_ = "health check: ";
+  why_ += why;
   return Result::kFailed;
 }
 
