@@ -163,16 +163,22 @@ def life(report, deb, folder):
 
 
 def serves(report, root):
-    """What the unit starts, as its user, with the configuration as it comes."""
+    """What the unit starts, as its user, with the configuration as it comes: but for the number of
+    connections, for which the unit has the descriptors (LimitNOFILE) and this machine may not."""
     unit = os.path.join(root.path, "usr/lib/systemd/system/sallyport.service")
     with open(unit, encoding="utf-8") as file:
-        command = re.search("^ExecStart=(.*)$", file.read(), re.MULTILINE).group(1).split()
+        text = file.read()
+    command = re.search("^ExecStart=(.*)$", text, re.MULTILINE).group(1).split()
+    files = int(re.search("^LimitNOFILE=(.*)$", text, re.MULTILINE).group(1))
+    with open(f"{root.path}/etc/sallyport/sallyport.toml", encoding="utf-8") as file:
+        connections = int(re.search("^max_connections = (.*)$", file.read(), re.MULTILINE).group(1))
+    report.check("the unit has descriptors for all connections", files > 2.2 * connections, files)
     root.run("install", "-d", "-o", "sallyport", "-g", "sallyport", "-m", "700", "/run/sallyport")
     log = open(os.path.join(root.path, "run/log"), "w+", encoding="utf-8")
     process = processes.start(
         ["chroot", root.path, "setpriv", "--reuid=sallyport", "--regid=sallyport", "--clear-groups",
          "--no-new-privs", *command, "--listen=127.0.0.1:16033", "--admin=127.0.0.1:0",
-         "--log_file="], stdout=log, stderr=log)
+         "--log_file=", "--max_connections=1000"], stdout=log, stderr=log)
     def said():
         log.seek(0)
         return log.read()
