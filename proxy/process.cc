@@ -314,7 +314,7 @@ void Process::NoteExpiries() {
     const auto of_one = ExpiriesOf(command_line_.config.listeners[i], *services[i]);
     all.insert(all.end(), of_one.begin(), of_one.end());
   }
-  expiry_watch_.Replace(std::move(all));
+  expiry_watch_.Replace(all);
 }
 
 void Process::WarnAboutExpiries() {
