@@ -128,9 +128,15 @@ void ClearCompressionOffer(MutableBytes payload) {
   high = static_cast<uint8_t>(high & ~(CLIENT_ZSTD_COMPRESSION_ALGORITHM >> 24));
 }
 
-size_t WriteGreeting(const Greeting& greeting, MutableBytes out) {
+bool IsWritable(const Greeting& greeting) {
   constexpr uint32_t kNeeded = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
-  SALLYPORT_CHECK((greeting.capability_flags & kNeeded) == kNeeded);
+  return (greeting.capability_flags & kNeeded) == kNeeded &&
+         greeting.server_version.size() <= kGreetingTextMax &&
+         greeting.auth_plugin_name.size() <= kGreetingTextMax;
+}
+
+size_t WriteGreeting(const Greeting& greeting, MutableBytes out) {
+  SALLYPORT_CHECK(IsWritable(greeting));
   const Bytes nonce = greeting.nonce;
   Writer writer(out);
   const bool ok =

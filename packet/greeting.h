@@ -44,10 +44,12 @@ void SetClientSsl(MutableBytes payload, bool on);
 void ClearCompressionOffer(MutableBytes payload);
 
 // WriteGreeting writes a payload that ParseGreeting reads back as `greeting`, and returns the bytes
-// written. REQUIRES: CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION and CLIENT_PLUGIN_AUTH set; texts
-// of at most kGreetingTextMax bytes, without NUL; out.size() >= kGreetingSizeMax.
+// written. REQUIRES: IsWritable(greeting); texts without NUL; out.size() >= kGreetingSizeMax.
+// IsWritable: CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION and CLIENT_PLUGIN_AUTH are set, and the
+// texts have at most kGreetingTextMax bytes.
 inline constexpr size_t kGreetingTextMax = 128;
 inline constexpr size_t kGreetingSizeMax = 64 + 2 * kGreetingTextMax;
+bool IsWritable(const Greeting& greeting);
 size_t WriteGreeting(const Greeting& greeting, MutableBytes out);
 
 }  // namespace sallyport::packet

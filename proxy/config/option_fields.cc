@@ -72,50 +72,36 @@ void ForEachList(const Option& option, const OptionTarget& to, const Use& use) {
   });
 }
 
-// Calls `add` for what stands between commas.
-template <typename Add>
-absl::Status ForEachItem(std::string_view text, std::string_view what, const Add& add) {
+// Adds what stands between commas, one by one, as `check` finds nothing wrong with it.
+template <typename Check>
+absl::Status AddItems(const Option& option, std::string_view text, std::string_view what,
+                      const Check& check, const OptionTarget& to) {
+  if (option.may_be_empty() && Trimmed(text).empty()) return absl::OkStatus();
   for (;;) {
     const size_t comma = text.find(',');
     const std::string_view item = Trimmed(text.substr(0, comma));
     if (item.empty()) {
       return absl::InvalidArgumentError(std::string(what) + " is missing");
     }
-    if (absl::Status status = add(item); !status.ok()) return status;
+    if (absl::Status status = check(item); !status.ok()) return status;
+    ForEachList(option, to, [&](auto* list) { list->emplace_back(item); });
     if (comma == std::string_view::npos) return absl::OkStatus();
     text.remove_prefix(comma + 1);
   }
 }
 
-absl::Status AddNetworks(const Option& option, std::string_view text, const OptionTarget& to) {
-  if (Trimmed(text).empty()) return absl::OkStatus();  // None, whatever a file says.
-  return ForEachItem(text, "a network", [&](std::string_view item) -> absl::Status {
-    const absl::Status status = Networks().Add(item);
-    if (!status.ok()) {
-      return absl::InvalidArgumentError(Quoted(item) + " " + std::string(status.message()));
-    }
-    ForEachList(option, to, [&](auto* list) { list->emplace_back(item); });
-    return absl::OkStatus();
-  });
+absl::Status CheckNetwork(std::string_view item) {
+  const absl::Status status = Networks().Add(item);
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(Quoted(item) + " " + std::string(status.message()));
 }
 
-absl::Status AddSniServers(const Option& option, std::string_view text, const OptionTarget& to) {
-  if (Trimmed(text).empty()) return absl::OkStatus();  // None.
-  return ForEachItem(text, "a server", [&](std::string_view item) -> absl::Status {
-    if (const auto server = ParseSniServer(item); !server.ok()) return server.status();
-    ForEachList(option, to, [&](auto* list) { list->emplace_back(item); });
-    return absl::OkStatus();
-  });
-}
+absl::Status CheckSniServer(std::string_view item) { return ParseSniServer(item).status(); }
 
 absl::Status AddAddresses(const Option& option, std::string_view text, const AddressRules& rules,
                           const OptionTarget& to) {
-  return ForEachItem(text, "an address", [&](std::string_view item) -> absl::Status {
-    const absl::StatusOr<Endpoint> endpoint = ParseAddress(item, rules);
-    if (!endpoint.ok()) return endpoint.status();
-    ForEachList(option, to, [&](auto* list) { list->emplace_back(item); });
-    return absl::OkStatus();
-  });
+  const auto check = [&](std::string_view item) { return ParseAddress(item, rules).status(); };
+  return AddItems(option, text, "an address", check, to);
 }
 
 absl::Status SetChoice(const Option& option, std::string_view text, const OptionTarget& to) {
@@ -195,9 +181,9 @@ absl::Status SetOption(const Option& option, std::string_view text, const Option
     case kServerAddresses:
       return AddAddresses(option, text, kServerRules, to);
     case kNetworks:
-      return AddNetworks(option, text, to);
+      return AddItems(option, text, "a network", CheckNetwork, to);
     case kSniServers:
-      return AddSniServers(option, text, to);
+      return AddItems(option, text, "a server", CheckSniServer, to);
     case kAdminAddress:
       return SetText(option, text,
                      text.empty() ? absl::OkStatus() : ParseAddress(text, kListenRules).status(),

@@ -270,8 +270,11 @@ bool Option::is_listener_key() const {
 }
 
 bool Option::is_list() const {
-  return kind == kListenAddresses || kind == kServerAddresses || kind == kPaths ||
-         kind == kNetworks || kind == kSniServers;
+  return kind == kListenAddresses || kind == kServerAddresses || may_be_empty();
+}
+
+bool Option::may_be_empty() const {
+  return kind == kPaths || kind == kNetworks || kind == kSniServers;
 }
 
 // What belongs to the process was set up once; what belongs to a listener is in a snapshot that

@@ -23,13 +23,13 @@ enum class OptionKind {
   kSeconds,  // Given in seconds, fractions allowed; kept, and limited by min..max, in milliseconds.
   kText,     // Words of a library's own, which it will check.
   kPath,
-  kPaths,   // A list; empty is none.
+  kPaths,
   kChoice,  // One of `choices`; an enum's values are their places in it.
   kListenAddresses,
   kServerAddresses,
-  kSniServers,  // A list that may be empty.
+  kSniServers,
   kAdminAddress,
-  kNetworks,  // A list that may be empty.
+  kNetworks,
   kName,      // Of a listener; no flag.
 };
 
@@ -73,6 +73,7 @@ struct Option {
   bool is_process_key() const;   // above all tables, where it is the process's,
   bool is_listener_key() const;  // or in a [[listener]].
   bool is_list() const;          // May be given more than once, and holds all of them.
+  bool may_be_empty() const;     // A list that needs nothing in it.
   bool needs_restart() const;    // A reload can't change it.
 };
 

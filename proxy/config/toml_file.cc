@@ -119,10 +119,7 @@ absl::Status ReadEntry(const Entry& entry, const Option& option, std::string_vie
 
   const toml::array* array = entry.node->as_array();
   if (array == nullptr || !option.is_list()) return add(*entry.node);
-  const bool may_be_empty = option.kind == OptionKind::kPaths ||
-                            option.kind == OptionKind::kNetworks ||
-                            option.kind == OptionKind::kSniServers;
-  if (array->empty() && may_be_empty) {
+  if (array->empty() && option.may_be_empty()) {
     assignments->push_back({&option, "", Place(file, entry.line) + std::string(option.name)});
   } else if (array->empty()) {
     return absl::InvalidArgumentError(Place(file, entry.line) + std::string(option.name) +

@@ -22,11 +22,15 @@ uint64_t NowMs() {
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
+// Only the greeting was wanted, and is known.
+bool IsSatisfied(const HealthTarget& target) {
+  return target.interval_ms == 0 && target.state->greeting().known() && !target.state->unhealthy();
+}
+
 // When to check next, a check being over.
 uint64_t NextDueMs(const HealthTarget& target, uint64_t now_ms) {
-  if (target.interval_ms > 0) return now_ms + target.interval_ms;
-  const bool known = target.state->greeting().known() && !target.state->unhealthy();
-  return known ? UINT64_MAX : now_ms + kGreetingRetryMs;
+  if (IsSatisfied(target)) return UINT64_MAX;
+  return now_ms + (target.interval_ms > 0 ? target.interval_ms : kGreetingRetryMs);
 }
 
 }  // namespace
@@ -92,7 +96,7 @@ void HealthWatch::TakeTargets() {
       patient.check = std::move(known->check);
       patient.due_ms = std::min(due_ms, NextDueMs(patient.target, NowMs()));
       before.erase(known);
-    } else if (patient.target.interval_ms == 0 && NextDueMs(patient.target, 0) == UINT64_MAX) {
+    } else if (IsSatisfied(patient.target)) {
       patient.due_ms = UINT64_MAX;
     }
     patients_.push_back(std::move(patient));

@@ -16,7 +16,7 @@ import clients
 import mysql_wire as wire
 import processes
 import servers
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from reload import reload
 from report import Report
@@ -203,7 +203,7 @@ CHECKS = [required, optional, rule, change_of_user, reloads]
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     options = parse(parser)
     report = Report()
     ready = clients.ready(CLIENTS)

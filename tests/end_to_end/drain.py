@@ -13,7 +13,7 @@ import life_cycle
 import mysql_wire as wire
 import processes
 from life_cycle import answers, exit_within, log_in, refused
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from report import Report
 
 
@@ -126,7 +126,7 @@ CHECKS = [delay, second_signal_in_the_delay, what_is_left_is_told, service_manag
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     options = parse(parser)
     report = Report()
     with processes.test_folder() as folder, wire.FakeServer(wire.accept_everybody) as server:

@@ -22,7 +22,7 @@ from client_moves import (WAYS, answered, chain, close_notify, fin, glued_hello,
 from hostile import (ALERT, CLOSED, CUT, ERR, GONE, HASTY, LATE, LEFT, SERVED, SOON, Run,
                      run_all, write_config)
 from hostile_peer import Peer, Room
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from report import Report
 from tls_records import clear_record as record_of
 
@@ -299,7 +299,7 @@ def good_clients(room, ports):
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only cases with this in their name")
+    add_only(parser)
     options = parse(parser)
     report = Report()
     with processes.test_folder() as folder:

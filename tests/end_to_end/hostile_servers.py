@@ -21,7 +21,7 @@ import servers
 from hostile import (CLOSED, ERR, GONE, HASTY, LATE, LEFT, PATIENT, SERVED, SOON, End, Run,
                      run_all, write_config)
 from hostile_peer import Peer, Room
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from report import Report
 from server_moves import (PASSWORD, deaf, drip, err, fin, flood, glued, greet, half_close, hear,
                           honest, leaves, listens, log_in, raw, reads_nothing, repeat, rst, say,
@@ -273,7 +273,7 @@ def run(report, options, folder, good, chosen, fakes):
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only cases with this in their name")
+    add_only(parser)
     options = parse(parser)
     report = Report()
     chosen = [(case, link) for case in CASES for link in case.links.split()

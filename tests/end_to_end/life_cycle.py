@@ -15,7 +15,7 @@ import time
 import mysql_wire as wire
 import processes
 import servers
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -298,7 +298,7 @@ CHECKS = [stops_when_idle, lets_sessions_finish, grace_ends, second_signal, bad_
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     options = parse(parser)
     report = Report()
     with processes.test_folder() as folder, wire.FakeServer(wire.accept_everybody) as server:

@@ -15,7 +15,7 @@ import time
 import life_cycle
 import mysql_wire as wire
 import processes
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import LISTENING, fields
 from report import Report
 
@@ -211,7 +211,7 @@ CHECKS = [text_lines, json_lines, rotation, bad_file, scan]
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     options = parse(parser)
     report = Report()
     with processes.test_folder() as folder:

@@ -17,7 +17,7 @@ import subprocess
 import certificates
 import processes
 import servers
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -95,7 +95,7 @@ CHECKS = [self_signed, local, signed, fingerprint]
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     options = parse(parser)
     report = Report()
     root = servers.mysql_root("--mariadb")

@@ -16,7 +16,7 @@ import urllib.request
 import life_cycle
 import mysql_wire as wire
 import processes
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -355,7 +355,7 @@ CHECKS = [connections, bytes_by_way, listing, closing, draining, under_load]
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     options = parse(parser)
     report = Report()
     with processes.test_folder() as folder, wire.FakeServer(patient_server) as server:

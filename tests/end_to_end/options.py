@@ -28,6 +28,11 @@ def make_parser(doc, proxy_required=True):
     return parser
 
 
+def add_only(parser):
+    parser.add_argument("--only", default="", metavar="WORD",
+                        help="only what has this in its name")
+
+
 def parse(parser):
     """The options; skips where the engine that is asked for cannot run here."""
     options = parser.parse_args()

@@ -17,7 +17,7 @@ import time
 import life_cycle
 import mysql_wire as wire
 import processes
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from report import Report
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -206,7 +206,7 @@ def serves(report, root):
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     parser.add_argument("--deb", default=os.path.join(HERE,
                                                       "../../bazel-bin/packaging/sallyport.deb"))
     options = parse(parser)

@@ -21,7 +21,7 @@ import life_cycle
 import mysql_wire as wire
 import processes
 import servers
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -416,7 +416,7 @@ CHECKS = [several_listeners, connection_limits, new_values, log_level,
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     parser.add_argument("--seconds", type=int, default=6, help="of reloads under load")
     options = parse(parser)
     report = Report()

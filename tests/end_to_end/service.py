@@ -17,7 +17,7 @@ import life_cycle
 import mysql_wire as wire
 import processes
 from life_cycle import answers, log_in
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from report import Report
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -114,7 +114,7 @@ CHECKS = [exposure, is_understood, works_inside]
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     parser.add_argument("--units", default=os.path.join(HERE, "../../packaging/systemd"))
     options = parse(parser)
     if not shutil.which("systemd-analyze"):

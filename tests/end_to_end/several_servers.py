@@ -26,7 +26,7 @@ import connect_errors
 import mysql_wire as wire
 import processes
 import servers
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -454,7 +454,7 @@ def run_inside(options):
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", metavar="WORD")
+    add_only(parser)
     options = parse(parser)
     if os.environ.get(connect_errors.INSIDE):
         return run_inside(options)

@@ -14,7 +14,7 @@ import time
 import mysql_wire as wire
 import processes
 import servers
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -238,7 +238,7 @@ CHECKS = [real_clients, no_signers_for_ecdsa, a_storm, all_leave, stops_in_a_sto
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     options = parse(parser)
     report = Report()
     with processes.test_folder() as folder:

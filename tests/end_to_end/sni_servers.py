@@ -25,7 +25,7 @@ import connect_errors
 import mysql_wire as wire
 import processes
 import servers
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -332,19 +332,14 @@ def run_inside(options):
             for server in by_name.values():
                 server.wait()
             room = Room(report, options, folder, by_name)
-            for check in (choice, first_client, thread_ids, interrupted, servers_down, bad_clients,
-                          reloaded, every_client):
-                if options.only not in check.__name__:
-                    continue
-                began = time.monotonic()
-                report.attempt(check.__name__, check, room)
-                print(f"        {check.__name__}: {time.monotonic() - began:.1f} s")
+            report.attempt_each((choice, first_client, thread_ids, interrupted, servers_down,
+                                 bad_clients, reloaded, every_client), options.only, room)
     return report.exit_code()
 
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", metavar="WORD")
+    add_only(parser)
     options = parse(parser)
     if os.environ.get(connect_errors.INSIDE):
         return run_inside(options)

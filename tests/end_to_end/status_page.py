@@ -21,7 +21,7 @@ import observe
 import processes
 import servers
 from browser import Browser
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -266,7 +266,7 @@ CHECKS = [shows, keeps_to_itself, everybody_can_read, strangers_can_do_nothing]
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     parser.add_argument("--picture", metavar="FILE", help="take a picture instead")
     options = parse(parser)
     report = Report()

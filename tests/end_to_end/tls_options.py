@@ -22,7 +22,7 @@ import mysql_wire as wire
 import processes
 import servers
 from observe import wait_metric
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from reload import reload
 from report import Report
@@ -405,7 +405,7 @@ CHECKS = [versions, each_listener, folders, ciphers_and_groups, command_lines, n
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     options = parse(parser)
     report = Report()
     with wire.FakeServer(wire.accept_everybody) as server:

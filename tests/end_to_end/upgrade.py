@@ -22,7 +22,7 @@ import mysql_wire as wire
 import processes
 import servers
 from life_cycle import answers, exit_within, log_in
-from options import make_parser, parse
+from options import add_only, make_parser, parse
 from proxy import Proxy
 from report import Report
 
@@ -325,7 +325,7 @@ CHECKS = [hands_over, ends_of_the_old, failures, addresses_change, under_load, s
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("--only", default="", help="only checks with this in their name")
+    add_only(parser)
     parser.add_argument("--load", help="bench/load")
     parser.add_argument("--responder", help="bench/responder")
     parser.add_argument("--seconds", type=int, default=9, help="of load")

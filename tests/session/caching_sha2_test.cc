@@ -65,15 +65,7 @@ TEST(CachingSha2, FullAuthWithAWrongPasswordEndsInTheServersErr) {
 TEST(CachingSha2, FullAuthAfterAuthSwitchUsesItsNonce) {
   Converse({}, [](Conversation& c) {
     LogIn(c, {Scramble(20), kNative});
-    c.Server(2, AuthSwitch(kCachingSha2, kSwitchNonce));
-    c.ExpectClient(3, AuthSwitch(kCachingSha2, kSwitchNonce));
-    c.Client(4, Scramble());
-    c.ExpectServer(3, Scramble());
-    c.Server(4, kFullAuth);
-    c.ExpectClient(5, kFullAuth);
-    c.Client(6, PasswordNul());
-    ExchangeKey(c, 5, kSwitchNonce, kCachingSha2KeyRequest);
-    Accept(c, 8, 7);
+    SwitchAndMediate(c, kSwitchNonce, 2, 3);
     EXPECT_EQ(c.session().summary().plugin, kCachingSha2);
   });
 }

@@ -206,6 +206,8 @@ void LogIn(Conversation& c, const Login& login, const Greeting& greeting = {});
 void LogInPlain(Conversation& c, const Login& login, const Greeting& greeting = {});
 // Accept: the server says OK, which has these sequence_ids.
 void Accept(Conversation& c, uint8_t server_sequence_id, uint8_t client_sequence_id);
+// ExpectExcused: the server gets a throw-away log-in and refuses it, and that is the end.
+void ExpectExcused(Conversation& c, CloseReason reason);
 // Command: a query and its answer pass.
 void Command(Conversation& c, std::string_view sql = "select 1");
 // QuitCleanly ends a session of the command phase as clients do.

@@ -43,8 +43,8 @@ const Login kLogin{Scramble()};
 const Login kAsking{"", kAsks};
 
 // The log-in is complete, and there is no server yet.
-void SayLogin(Conversation& c, const Login& login = kLogin) {
-  ProxyGreets(c);
+void SayLogin(Conversation& c, const Login& login = kLogin, uint32_t offered = kFlags) {
+  ProxyGreets(c, offered);
   c.ClientAsksForTls();
   c.ClientStartsTls();
   c.Client(2, login.WithSsl().payload());
@@ -88,15 +88,7 @@ TEST(OwnGreeting, TheServerAsksWithItsOwnNonce) {
 TEST(OwnGreeting, APasswordIsMediatedUnderTheServersNonce) {
   Converse(kGreets, [](Conversation& c) {
     LogInLate(c);
-    c.Server(2, AuthSwitch(kCachingSha2, kSwitchNonce));
-    c.ExpectClient(3, AuthSwitch(kCachingSha2, kSwitchNonce));
-    c.Client(4, Scramble());
-    c.ExpectServer(3, Scramble());
-    c.Server(4, kFullAuth);
-    c.ExpectClient(5, kFullAuth);
-    c.Client(6, PasswordNul());
-    ExchangeKey(c, 5, kSwitchNonce, kCachingSha2KeyRequest);
-    Accept(c, 8, 7);
+    SwitchAndMediate(c, kSwitchNonce, 2, 3);
     EXPECT_TRUE(c.session().summary().mediated);
     Command(c);
   });
@@ -169,15 +161,7 @@ TEST(OwnGreeting, AChangeOfUserPassesAsEver) {
     SwitchAndAccept(c);
     c.Client(0, ChangeUser{Scramble()}.payload());
     c.ExpectServer(0, ChangeUser{Scramble()}.payload());
-    c.Server(1, AuthSwitch(kCachingSha2, kOtherNonce));
-    c.ExpectClient(1, AuthSwitch(kCachingSha2, kOtherNonce));
-    c.Client(2, Scramble());
-    c.ExpectServer(2, Scramble());
-    c.Server(3, kFullAuth);
-    c.ExpectClient(3, kFullAuth);
-    c.Client(4, PasswordNul());
-    ExchangeKey(c, 4, kOtherNonce, kCachingSha2KeyRequest);
-    Accept(c, 7, 5);
+    SwitchAndMediate(c, kOtherNonce);
     EXPECT_EQ(c.session().summary().user, "other");
     Command(c);
   });
@@ -248,30 +232,18 @@ TEST(OwnGreeting, WhatAListenerDemandsIsSaidInIt) {
 // --- Flags.
 
 TEST(OwnGreeting, AFlagThatTheServerLacksEndsTheLogIn) {
-  constexpr uint32_t kDeprecateEof = 1u << 24;
+  static constexpr uint32_t kDeprecateEof = 1u << 24;
+  static const Login kModern{Scramble(), kCachingSha2, kFlags | kDeprecateEof};
   Converse(kGreets, [](Conversation& c) {
-    ProxyGreets(c, kFlags | kDeprecateEof);
-    c.ClientAsksForTls();
-    c.ClientStartsTls();
-    Login login = kLogin;
-    login.flags |= kDeprecateEof;
-    c.Client(2, login.WithSsl().payload());
+    SayLogin(c, kModern, kModern.flags);
     c.ServerConnects();
     c.Server(0, Greeting().payload());
     c.ExpectErr(3, 2012, "capability flags 1000000");
-    c.ExpectThrowaway();
-    c.Server(2, Err(1045));
-    c.ExpectEnd(Side::kServer);
-    c.ExpectClosed(CloseReason::kServerLacksFlags);
+    ExpectExcused(c, CloseReason::kServerLacksFlags);
   });
   // A client sets what it was not offered, and won't use it: the server must not count on it.
   Converse(kGreets, [](Conversation& c) {
-    ProxyGreets(c);
-    c.ClientAsksForTls();
-    c.ClientStartsTls();
-    Login login = kLogin;
-    login.flags |= kDeprecateEof;
-    c.Client(2, login.WithSsl().payload());
+    SayLogin(c, kModern);
     c.ServerConnects();
     c.Server(0, Greeting{kCachingSha2, kGreetingNonce, kFlags | kDeprecateEof}.payload());
     c.ExpectServer(1, kAsking.payload());
@@ -279,12 +251,9 @@ TEST(OwnGreeting, AFlagThatTheServerLacksEndsTheLogIn) {
   });
   // One that neither has is the client's own affair, and so is one that says "I am MySQL's".
   Converse(kGreets, [](Conversation& c) {
-    ProxyGreets(c, kFlags | packet::CLIENT_LONG_PASSWORD);
-    c.ClientAsksForTls();
-    c.ClientStartsTls();
-    Login login = kLogin;
-    login.flags |= kDeprecateEof | packet::CLIENT_LONG_PASSWORD;
-    c.Client(2, login.WithSsl().payload());
+    Login login = kModern;
+    login.flags |= packet::CLIENT_LONG_PASSWORD;
+    SayLogin(c, login, kFlags | packet::CLIENT_LONG_PASSWORD);
     c.ServerConnects();
     c.Server(0, Greeting().payload());
     c.ExpectServer(1, Login{"", kAsks, login.flags}.payload());
@@ -359,10 +328,7 @@ TEST(OwnGreeting, WhoLeavesBehindTheDialIsExcused) {
     c.ExpectPhase(Phase::kExcuse);
     c.session().ServerConnected(false);
     c.Server(0, Greeting().payload());
-    c.ExpectThrowaway();
-    c.Server(2, Err(1045));
-    c.ExpectEnd(Side::kServer);
-    c.ExpectClosed(CloseReason::kClientLeftEarly);
+    ExpectExcused(c, CloseReason::kClientLeftEarly);
   });
   Converse(kGreets, [](Conversation& c) {
     SayLogin(c);
@@ -371,10 +337,7 @@ TEST(OwnGreeting, WhoLeavesBehindTheDialIsExcused) {
     c.ExpectCloseNotify();
     c.ExpectPhase(Phase::kExcuse);
     c.Server(0, Greeting().payload());
-    c.ExpectThrowaway();
-    c.Server(2, Err(1045));
-    c.ExpectEnd(Side::kServer);
-    c.ExpectClosed(CloseReason::kClientLeftEarly);
+    ExpectExcused(c, CloseReason::kClientLeftEarly);
   });
   Converse(kGreets, [](Conversation& c) {
     LogInLate(c);

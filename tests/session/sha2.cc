@@ -13,16 +13,19 @@ void ExchangeKey(Conversation& c, uint8_t sequence_id, std::string_view nonce,
   c.ExpectNothing(Side::kClient);
 }
 
-void SwitchAndMediate(Conversation& c, std::string_view nonce) {
-  c.Server(1, AuthSwitch(kCachingSha2, nonce));
-  c.ExpectClient(1, AuthSwitch(kCachingSha2, nonce));
-  c.Client(2, Scramble());
-  c.ExpectServer(2, Scramble());
-  c.Server(3, kFullAuth);
-  c.ExpectClient(3, kFullAuth);
-  c.Client(4, PasswordNul());
-  ExchangeKey(c, 4, nonce, kCachingSha2KeyRequest);
-  Accept(c, 7, 5);
+void SwitchAndMediate(Conversation& c, std::string_view nonce, uint8_t server_sequence_id,
+                      uint8_t client_sequence_id) {
+  const auto server = [=](int ahead) { return static_cast<uint8_t>(server_sequence_id + ahead); };
+  const auto client = [=](int ahead) { return static_cast<uint8_t>(client_sequence_id + ahead); };
+  c.Server(server(0), AuthSwitch(kCachingSha2, nonce));
+  c.ExpectClient(client(0), AuthSwitch(kCachingSha2, nonce));
+  c.Client(client(1), Scramble());
+  c.ExpectServer(server(1), Scramble());
+  c.Server(server(2), kFullAuth);
+  c.ExpectClient(client(2), kFullAuth);
+  c.Client(client(3), PasswordNul());
+  ExchangeKey(c, server(3), nonce, kCachingSha2KeyRequest);
+  Accept(c, server(6), client(4));
 }
 
 }  // namespace sallyport::tests

@@ -18,8 +18,10 @@ inline std::string PasswordNul() { return std::string(kPassword) + '\0'; }
 void ExchangeKey(Conversation& c, uint8_t sequence_id, std::string_view nonce,
                  std::string_view request, std::string_view password = kPassword);
 
-// SwitchAndMediate: the server asks for its plugin and for the password, as MySQL does.
-void SwitchAndMediate(Conversation& c, std::string_view nonce);
+// SwitchAndMediate: the server asks for its plugin and for the password, as MySQL does. The packets
+// begin with these sequence_ids; the defaults are those behind a COM_CHANGE_USER.
+void SwitchAndMediate(Conversation& c, std::string_view nonce, uint8_t server_sequence_id = 1,
+                      uint8_t client_sequence_id = 1);
 
 }  // namespace sallyport::tests
 

@@ -56,6 +56,13 @@ void Accept(Conversation& c, uint8_t server_sequence_id, uint8_t client_sequence
   c.ExpectPhase(Phase::kCommand);
 }
 
+void ExpectExcused(Conversation& c, CloseReason reason) {
+  c.ExpectThrowaway();
+  c.Server(2, Err(1045));
+  c.ExpectEnd(Side::kServer);
+  c.ExpectClosed(reason);
+}
+
 void Command(Conversation& c, std::string_view sql) {
   c.Client(0, Query(sql));
   c.ExpectServer(0, Query(sql));
