@@ -101,6 +101,11 @@ class Client:
         """Sent with the next bytes."""
         assert LIB.SSL_key_update(self._ssl, requested) == 1
 
+    def send_key_update(self):
+        """Asks for the server's too; at once."""
+        self.update_keys(KEY_UPDATE_REQUESTED)
+        assert LIB.SSL_do_handshake(self._ssl) == 1
+
     def session(self):
         return _pointer(LIB.SSL_get1_session(self._ssl))
 

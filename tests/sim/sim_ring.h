@@ -43,6 +43,7 @@ class SimRing final : public Ring {
   int32_t OpenPipe(size_t size, int* read_fd, int* write_fd) override;
   // This kernel has no TLS: a connection that wants it has to go on without.
   int32_t EncryptSends(int fd, std::span<const uint8_t> crypto_info) override;
+  int32_t ChangeKeys(int fd, std::span<const uint8_t> crypto_info) override;
   int32_t SendRecordNow(int fd, uint8_t type, std::span<const uint8_t> content) override;
   void ShutdownSend(int fd) override;
   void Close(int fd, bool reset) override;

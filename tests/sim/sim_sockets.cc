@@ -147,6 +147,11 @@ int32_t SimRing::EncryptSends(int fd, std::span<const uint8_t>) {
   return -ENOENT;
 }
 
+int32_t SimRing::ChangeKeys(int, std::span<const uint8_t>) {
+  Require(false, "ChangeKeys where nothing is encrypted");
+  return -EINVAL;
+}
+
 int32_t SimRing::SendRecordNow(int, uint8_t, std::span<const uint8_t>) {
   Require(false, "SendRecordNow where nothing is encrypted");
   return -EINVAL;
