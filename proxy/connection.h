@@ -121,9 +121,9 @@ class Connection {
     bool drain_wanted = false;
     bool bulk = false;
     uint64_t bytes_received = 0;
-    uint64_t turn = 0;      // In which
-    size_t turn_bytes = 0;  // these were received.
-    SendQueue queue;        // For this side.
+    uint64_t turn = 0;         // In which
+    size_t turn_bytes = 0;     // these were received.
+    SendQueue queue;           // For this side.
     Pipe pipe;                 // Bytes from this side,
     size_t piped = 0;          // this many.
     size_t queue_counted = 0;  // What the Stats hold of the queue,

@@ -14,7 +14,7 @@ void SendQueue::Append(std::span<const iovec> parts, size_t skip, bool secret) {
   // By hand, so that no old copy stays behind unwiped when the vector grows.
   if (bytes_.size() + added > bytes_.capacity()) {
     grown.reserve(std::max(size() + added, 2 * size()));
-    grown.assign(front().begin(), front().end());
+    grown.assign(bytes_.end() - static_cast<ptrdiff_t>(size()), bytes_.end());
     const bool was_secret = secret_;
     ClearBytes();
     bytes_.swap(grown);
