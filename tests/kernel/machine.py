@@ -28,30 +28,39 @@ def output_of(command, **options):
     return done.stdout
 
 
-def kernel_folder():
-    """The folder with the unpacked kernel package; fetched when it is not there yet."""
+def unpacked(package, finish):
+    """The folder with the files of Debian's package; fetched, and finished by `finish`, when it is
+    not there yet."""
     base = os.path.join(processes.cache_folder(), "kernel")
+    folder = os.path.join(base, package)
     os.makedirs(base, exist_ok=True)
     with open(os.path.join(base, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        depends = output_of(["apt-cache", "depends", PACKAGE])
-        found = re.search(r"Depends: (linux-image-6\.1\S+)", depends)
-        if not found:
-            raise Skipped(f"no kernel: apt knows no {PACKAGE} 6.1")
-        folder = os.path.join(base, found.group(1))
-        if os.path.isdir(folder):
-            return folder
-        making = folder + ".making"
-        shutil.rmtree(making, ignore_errors=True)
-        os.mkdir(making)
-        output_of(["apt-get", "download", found.group(1)], cwd=making)
-        package, = glob.glob(os.path.join(making, "*.deb"))
-        output_of(["dpkg", "-x", package, making])
-        os.remove(package)
-        release, = os.listdir(os.path.join(making, "lib/modules"))
-        output_of(["busybox", "depmod", "-b", making, release])
-        os.rename(making, folder)
-        return folder
+        if not os.path.isdir(folder):
+            making = folder + ".making"
+            shutil.rmtree(making, ignore_errors=True)
+            os.mkdir(making)
+            output_of(["apt-get", "download", package], cwd=making)
+            archive, = glob.glob(os.path.join(making, "*.deb"))
+            output_of(["dpkg", "-x", archive, making])
+            os.remove(archive)
+            finish(making)
+            os.rename(making, folder)
+    return folder
+
+
+def list_modules(folder):
+    release, = os.listdir(os.path.join(folder, "lib/modules"))
+    output_of(["busybox", "depmod", "-b", folder, release])
+
+
+def kernel_folder():
+    """The folder with the kernel's package."""
+    depends = output_of(["apt-cache", "depends", PACKAGE])
+    found = re.search(r"Depends: (linux-image-6\.1\S+)", depends)
+    if not found:
+        raise Skipped(f"no kernel: apt knows no {PACKAGE} 6.1")
+    return unpacked(found.group(1), list_modules)
 
 
 def add_modules(image, kernel, folders):
@@ -100,6 +109,11 @@ def run_machine(kernel, initramfs, seconds, cpus, memory_mib, *, more=(), say=pr
          "-append", "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check rdinit=/init",
          *more],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    return listen(machine, seconds, say)
+
+
+def listen(machine, seconds, say):
+    """Says what it prints; gives what run_machine does."""
     timer = threading.Timer(seconds, machine.kill)
     timer.start()
     code = None
