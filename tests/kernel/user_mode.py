@@ -1,5 +1,5 @@
-"""Debian 12's kernel as a program: Linux 6.1 of the architecture "um", in which processes run at this
-machine's speed, and system calls some times slower. It has one processor."""
+"""Debian 12's kernel as a program: Linux 6.1 of the architecture "um", in which processes run at
+this machine's speed, and system calls some times slower. It has one processor."""
 
 import os
 import re
