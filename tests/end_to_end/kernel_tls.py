@@ -8,72 +8,28 @@ On a kernel without TLS: `auto` falls back with one line, `on` refuses to start.
 """
 
 import contextlib
-import hashlib
 import os
-import re
 import signal
 import socket
 import time
 
 import mysql_wire as wire
-import openssl_client
 import processes
 import sanitizer
 import servers
+from kernel_tls_room import (BULK, CIPHERS, COM_CHANGE_USER, COM_QUERY, COM_QUIT,
+                             MORE_THAN_ALL_HOLDS, MORE_THAN_SOCKETS_HOLD, Room, behave, counter,
+                             from_server, pattern, small_and_bulk, tls_stat)
+from key_updates import key_updates
 from openssl_client import Client
 from options import make_parser, parse
-from proxy import Proxy
 from report import Report
 
-CIPHERS = [
-    ("TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"),
-    ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"),
-    ("TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305"),
-    ("TLSv1.3", "TLS_AES_128_GCM_SHA256"),
-    ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
-    ("TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256"),
-]
-BULK = (1 << 19) + 7
-MORE_THAN_SOCKETS_HOLD = 8 << 20
-MORE_THAN_ALL_HOLDS = 48 << 20
 WAITING_BYTES_MAX = 2 << 20
 GROWTH_KIB_MAX = 2 << 10
-KEY_UPDATE_SIZE = 27  # Its record of TLS 1.3.
-COM_QUIT, COM_QUERY, COM_CHANGE_USER = b"\x01", b"\x03", b"\x11"
 FAILED_START = 1
 CALLS = ("recvfrom", "sendto", "splice", "io_uring_enter", "epoll_wait")
 GATE_KIB = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 1024)
-BLOCK = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(2048))
-
-
-def pattern(size):
-    return (BLOCK * (size // len(BLOCK) + 1))[:size]
-
-
-def behave(sock):
-    """A server that believes everybody. A query says what to answer; see below."""
-    sock.settimeout(600)  # An emulator takes its time to make all sessions.
-    sock.sendall(wire.greeting())
-    sequence_id, _ = wire.read_packet(sock)
-    sock.sendall(wire.packet(sequence_id + 1, wire.OK_PAYLOAD))
-    while True:
-        _, payload = wire.read_packet(sock)
-        if payload[:1] == COM_QUIT:
-            return
-        if payload[:1] == COM_CHANGE_USER:
-            # By another plugin, so that the proxy's own packets go both ways.
-            sock.sendall(wire.packet(1, b"\xfemysql_native_password\0" + wire.NONCE + b"\0"))
-            sequence_id, _ = wire.read_packet(sock)
-            sock.sendall(wire.packet(sequence_id + 1, wire.OK_PAYLOAD))
-            continue
-        word, _, argument = payload[1:].partition(b" ")
-        if word == b"give":
-            sock.sendall(pattern(int(argument)))
-        elif word == b"last":  # And then end.
-            sock.sendall(pattern(int(argument)))
-            return
-        else:
-            sock.sendall(hashlib.md5(payload).digest())
 
 
 def kernel_has_tls():
@@ -84,44 +40,6 @@ def kernel_has_tls():
                 sock.setsockopt(socket.IPPROTO_TCP, 31, b"tls")
                 return True
     return False
-
-
-def tls_stat():
-    with open("/proc/net/tls_stat", encoding="ascii") as file:
-        return {name: int(value) for name, value in (line.split() for line in file)}
-
-
-def counter(proxy, name):
-    found = re.search(rf"^sallyport_{re.escape(name)} (\d+)", proxy.get("/metrics"), re.MULTILINE)
-    return int(found.group(1))
-
-
-def from_server(proxy):
-    """(bytes received from servers, those among them that were spliced)"""
-    ways = {way: int(count) for way, count in re.findall(
-        r'^sallyport_received_bytes_total{side="server",way="(\w+)"} (\d+)', proxy.get("/metrics"),
-        re.MULTILINE)}
-    return sum(ways.values()), ways.get("spliced", 0)
-
-
-class Room:
-    def __init__(self, report, options, pair, server):
-        self.report, self.options, self.pair, self.server = report, options, pair, server
-
-    def proxy(self, mode, more_arguments=()):
-        return Proxy(self.options.proxy, self.server.address, pair=self.pair,
-                     io_engine=self.options.io_engine,
-                     arguments=["--kernel_tls", mode, *more_arguments])
-
-
-def small_and_bulk(room, name, client):
-    client.command(COM_QUERY + b"give 100")
-    room.report.check(f"{name}: small", client.read(100) == pattern(100))
-    client.command(COM_QUERY + b"give %d" % BULK)
-    room.report.check(f"{name}: bulk down", client.read(BULK) == pattern(BULK))
-    payload = COM_QUERY + pattern(BULK)
-    client.command(payload)
-    room.report.check(f"{name}: bulk up", client.read(16) == hashlib.md5(payload).digest())
 
 
 def each_cipher(room, proxy):
@@ -171,120 +89,6 @@ def ends(room, proxy):
         client.command(COM_QUERY + b"give %d" % size)
         client.read(100)
     processes.wait_until(lambda: counter(proxy, "connections_open") == 0, 20, "all to end")
-
-
-def kernel_changes_keys():
-    return "TlsTxRekeyOk" in tls_stat()  # Linux 6.14.
-
-
-def key_updates(room, proxy):
-    answered, mark = kernel_changes_keys(), proxy.mark()
-    line = next(line for line in proxy.lines if "listening" in line)
-    room.report.check("KeyUpdate: what is to be expected is told",
-                      f"key_updates={'answered' if answered else 'refused'}" in line, line)
-    with Client(proxy.port, *CIPHERS[3]) as client:
-        client.update_keys(openssl_client.KEY_UPDATE_NOT_REQUESTED)
-        client.command(COM_QUERY + b"give 100000")
-        room.report.check("KeyUpdate that asks for none: all goes on",
-                          client.read(100000) == pattern(100000))
-    proxy.wait_line("reason=", start=mark)
-    if not answered:
-        key_updates_refused(room, proxy)
-        return
-    for version, cipher in CIPHERS[3:]:
-        key_updates_answered(room, proxy, version, cipher)
-    key_updates_wait(room, proxy)
-    key_updates_fail(room, proxy)
-
-
-def key_updates_refused(room, proxy):
-    mark = proxy.mark()
-    with Client(proxy.port, *CIPHERS[3]) as client:
-        client.update_keys(openssl_client.KEY_UPDATE_REQUESTED)
-        client.command(COM_QUERY + b"give 10")
-        _, end = client.read_to_end()
-        room.report.equal("KeyUpdate that asks for one: a clean end", end, "close_notify")
-    line = proxy.wait_line("reason=", start=mark)
-    room.report.check("KeyUpdate: the log says why",
-                      "reason=key_update_refused" in (line or ""), line)
-
-
-def rekeys(before):
-    """(those that the kernel did since, those that it refused)"""
-    now = tls_stat()
-    return tuple(now[name] - before[name] for name in ("TlsTxRekeyOk", "TlsTxRekeyError"))
-
-
-def key_updates_answered(room, proxy, version, cipher):
-    """Between bulk both ways, and within it."""
-    mark, before, times = proxy.mark(), tls_stat(), 4
-    with Client(proxy.port, version, cipher) as client:
-        for i in range(times):
-            client.update_keys(openssl_client.KEY_UPDATE_REQUESTED)
-            small_and_bulk(room, f"{cipher}, KeyUpdate {i}", client)
-        spliced = from_server(proxy)[1]
-        client.command(COM_QUERY + b"give %d" % MORE_THAN_SOCKETS_HOLD)
-        data = client.read(MORE_THAN_SOCKETS_HOLD // 3)
-        client.send_key_update()
-        data += client.read(MORE_THAN_SOCKETS_HOLD // 3)
-        client.send_key_update()
-        client.command(COM_QUERY + b"give 10")
-        data += client.read(MORE_THAN_SOCKETS_HOLD - len(data))
-        room.report.check(f"{cipher}: KeyUpdate within bulk",
-                          data == pattern(MORE_THAN_SOCKETS_HOLD) and
-                          client.read(10) == pattern(10))
-        room.report.check(f"{cipher}: which was spliced",
-                          from_server(proxy)[1] - spliced > BULK, from_server(proxy)[1] - spliced)
-        client.update_keys(openssl_client.KEY_UPDATE_REQUESTED)
-        client.command(COM_QUERY + b"last 70000")
-        data, end = client.read_to_end()
-        room.report.equal(f"{cipher}: a clean end under new keys", (data == pattern(70000), end),
-                          (True, "close_notify"))
-    line = proxy.wait_line("reason=", start=mark) or ""
-    room.report.check(f"{cipher}: an ordinary end", "reason=server_closed" in line, line)
-    room.report.equal(f"{cipher}: the kernel changed keys", rekeys(before), (times + 3, 0))
-
-
-def key_updates_wait(room, proxy):
-    """A client that asks and asks, and reads nothing: one answer, behind all that waits."""
-    size, asked = MORE_THAN_ALL_HOLDS, 20
-    before, line = tls_stat(), 'received_bytes_total{side="client",way="tls"}'
-    with Client(proxy.port, *CIPHERS[3]) as client:
-        client.command(COM_QUERY + b"give %d" % size)
-        came = -1
-        while came != from_server(proxy)[0]:
-            came = from_server(proxy)[0]
-            time.sleep(1)
-        heard = counter(proxy, line)
-        for _ in range(asked):
-            client.send_key_update()
-        processes.wait_until(lambda: counter(proxy, line) >= heard + asked * KEY_UPDATE_SIZE, 20,
-                             "the proxy to read them")
-        room.report.equal("KeyUpdates behind bulk: nothing is done yet", rekeys(before), (0, 0))
-        room.report.check("KeyUpdates behind bulk: all comes", client.read(size) == pattern(size))
-        small_and_bulk(room, "KeyUpdates behind bulk: and goes on", client)
-        room.report.equal("KeyUpdates behind bulk: one answer", rekeys(before), (1, 0))
-        client.update_keys(openssl_client.KEY_UPDATE_REQUESTED)
-        small_and_bulk(room, "KeyUpdates behind bulk: and another", client)
-        room.report.equal("KeyUpdates behind bulk: two", rekeys(before), (2, 0))
-
-
-def key_updates_fail(room, proxy):
-    """The kernel says no, though it was probed (strace says it): nothing can be said any more."""
-    mark = proxy.mark()
-    with Client(proxy.port, *CIPHERS[3]) as client:
-        strace = processes.start(["strace", "-f", "-q", "-e", "trace=setsockopt", "-e",
-                                  "inject=setsockopt:error=ENOMEM", "-o", "/dev/null", "-p",
-                                  str(proxy.process.pid)])
-        time.sleep(2)
-        client.update_keys(openssl_client.KEY_UPDATE_REQUESTED)
-        client.command(COM_QUERY + b"give 10")
-        room.report.equal("KeyUpdate fails: cut off", client.read_to_end(), (b"", "cut off"))
-        strace.send_signal(signal.SIGINT)
-        strace.wait()
-    line = proxy.wait_line("reason=key_update_failed", start=mark) or ""
-    room.report.check("KeyUpdate fails: the log says why", "Cannot allocate memory" in line,
-                      proxy.lines[mark:])
 
 
 def resumption(room, proxy):

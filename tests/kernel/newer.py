@@ -1,6 +1,6 @@
-"""A kernel that can do what Debian 12's own can't, such as change the keys of kernel TLS: the newest
-of Debian's backports for its next release. Its packages come from this machine's own mirror, by a
-configuration of apt that is not the system's."""
+"""A kernel that can do what Debian 12's own can't, such as change the keys of kernel TLS: the
+newest of Debian's backports for its next release. Its packages come from this machine's own mirror,
+by a configuration of apt that is not the system's."""
 
 import glob
 import os
