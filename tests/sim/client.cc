@@ -24,6 +24,14 @@ std::string_view AsText(std::span<const uint8_t> bytes) {
 Client::Client(Host* host, Wire* wire, Plan plan) : Peer(host, wire), plan_(std::move(plan)) {
   SetDeparture(plan_.leave_after, plan_.departure);
   SetPatience(plan_.patience);
+  wire_->arrival = &plan_.arrival;
+  std::string first = plan_.arrival.header;
+  if (plan_.glued_request) {
+    ++host_.coverage.glued_requests;
+    std::string hello;
+    first += PrepareTls(&hello) + hello;
+  }
+  if (!first.empty()) Send(first);
 }
 
 // --- Layers: TLS, compression, packets.
@@ -87,6 +95,9 @@ void Client::TakePlain(std::string_view bytes) {
       OnAuthPacket(payload);
     }
     if (left() && !host_.options.hostile) return;
+    if (state_ != State::kTls) continue;
+    const std::string rest = packets_.TakeRest();
+    return rest.empty() ? void() : TakeTls(rest);
   }
   if (state_ != State::kCommands || packets_.rest().empty()) return;
   const std::string rest = packets_.TakeRest();
@@ -221,6 +232,12 @@ void Client::Wrong(const std::string& what) {
 }
 
 void Client::OnEnd(bool reset) {
+  // Without a word.
+  const bool bad_header = plan_.arrival.kind == Arrival::Kind::kBadHeader;
+  if (bad_header && state_ == State::kGreeting && packets_.rest().empty() && !left()) {
+    ++host_.coverage.unwelcome;
+    completed_ = true;
+  }
   if (host_.options.calm() && completed_) {
     if (reset) Fail("client " + plan_.user + ": its connection broke");
     if (tls_done_ && !close_notify_seen_) Fail("client " + plan_.user + ": no close_notify");

@@ -65,6 +65,10 @@ void Print(const Coverage& seen, uint64_t worlds) {
   print("out_of_buffers", seen.out_of_buffers);
   print("next_servers", seen.next_servers);
   print("asked", seen.asked);
+  print("headers", seen.headers);
+  print("unwelcome", seen.unwelcome);
+  print("glued_requests", seen.glued_requests);
+  print("server_headers", seen.server_headers);
   print("drains", seen.drains);
   print("early_takes", seen.early_takes);
   print("trace", seen.trace);

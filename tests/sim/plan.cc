@@ -97,12 +97,15 @@ Plan MakePlan(Host* host, size_t number) {
   const Options& options = host->options;
   Plan plan;
   plan.user = "u" + std::to_string(number);
+  plan.arrival = DrawArrival(host, number);
   // Not in every world is TLS worth its price.
   plan.tls = options.tls_offered && (options.tls_required ? !dice.OneIn(10) : dice.OneIn(4));
   plan.tls12 = dice.OneIn(2);
   plan.resume = dice.OneIn(2);
   plan.glued_hello = dice.OneIn(4);
   plan.clear_login = options.hostile && dice.OneIn(4);
+  const bool header = plan.arrival.welcome() && !plan.arrival.header.empty();
+  plan.glued_request = header && plan.tls && !plan.clear_login && dice.OneIn(2);
   plan.ssl_flag_again = !dice.OneIn(5);
   plan.flags = tests::kFlags | packet::CLIENT_LOCAL_FILES | packet::MULTI_FACTOR_AUTHENTICATION;
   if (dice.OneIn(6)) plan.flags &= ~packet::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA;

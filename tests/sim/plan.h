@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/sim/arrival.h"
 #include "tests/sim/host.h"
 
 namespace sallyport::sim {
@@ -42,10 +43,12 @@ enum class Departure { kClose, kHalfClose, kReset, kCloseNotify, kStall, kGarbag
 
 struct Plan {
   std::string user;
+  Arrival arrival;
   bool tls = false;
   bool tls12 = false;
   bool resume = false;
   bool glued_hello = false;    // SSLRequest and ClientHello in one send.
+  bool glued_request = false;  // SSLRequest and ClientHello glued to the PROXY header.
   bool clear_login = false;    // A log-in in clear behind the SSLRequest: injected on the way.
   bool ssl_flag_again = true;  // HandshakeResponse41 repeats CLIENT_SSL.
   uint32_t flags = 0;

@@ -1,6 +1,5 @@
 #include "tests/sim/sim_ring.h"
 
-#include <netinet/in.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include "proxy/limits.h"
 #include "proxy/pipe_pool.h"
 #include "tests/sim/addresses.h"
+#include "tests/sim/arrival.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/tap.h"
 
@@ -62,6 +62,10 @@ void SimRing::Connect(int fd, const Address* address, OpTag tag) {
   // question for its client's address.
   const Owner& owner = OwnerOf(tag);
   Op op{.tag = tag, .fd = fd};
+  const Arrival& arrival = *owner.client->arrival;
+  Require(host_.options.hostile ||
+              (arrival.welcome() && owner.client->to_proxy.read >= arrival.header.size()),
+          "a server is dialled for a client without its PROXY header");
   const std::vector<bool>& down = host_.options.servers_down;
   const size_t server_place = ServerPlaceOf(*address);
   Require(server_place < down.size(), "Connect to another server");

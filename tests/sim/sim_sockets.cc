@@ -1,12 +1,11 @@
 // SimRing's verbs that act at once.
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "proxy/limits.h"
 #include "proxy/pipe_pool.h"
+#include "tests/sim/arrival.h"
 #include "tests/sim/failure.h"
 #include "tests/sim/sim_ring.h"
 #include "tests/sim/tap.h"
@@ -39,18 +38,12 @@ void SimRing::Tune(int fd, const SocketTuning&) { host_.net.file(fd, "Tune"); }
 
 Address SimRing::PeerAddress(int fd) {
   last_client_ = Socket(fd, "PeerAddress");
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(fd - Net::kFirstFd));
-  return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  return SocketAddress(last_client_->arrival->peer);
 }
 
 Address SimRing::OwnAddress(int fd) {
-  Socket(fd, "OwnAddress");
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(6033);
-  return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const Arrival& arrival = *Socket(fd, "OwnAddress")->arrival;
+  return SocketAddress(arrival.peer.has_value() ? std::optional(arrival.own) : std::nullopt);
 }
 
 // A connection that breaks under way: a router, a cable.
@@ -73,7 +66,8 @@ void SimRing::Took(Wire* wire, size_t count) {
   if (other == nullptr || wire->tls_from != 0) return;
   const bool dropped = other->to_peer.ended || wire->to_peer.ended || other->reset_to_proxy ||
                        other->peer_gone || other->proxy_gone;
-  const auto held = static_cast<int64_t>(wire->to_proxy.read - other->to_peer.written);
+  const size_t header = wire->arrival == nullptr ? 0 : wire->arrival->header.size();
+  const auto held = static_cast<int64_t>(wire->to_proxy.read - header - other->to_peer.written);
   Require(dropped || held <= kHeldMax, "the proxy holds more than its limits say");
 }
 

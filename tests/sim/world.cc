@@ -1,7 +1,6 @@
 #include "tests/sim/world.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <utility>
 
@@ -43,6 +42,7 @@ World::World(uint64_t seed, const Keys& keys, Coverage* counts) : Host(seed, cou
   DrawOptions();
   DrawAddressLimits(Dice(~seed));
   options.greets = Dice(~seed + 1).OneIn(6);  // Likewise.
+  DrawHeaders(Dice(~seed + 2));
   DrawKernel();
   MakeServices(keys);
   StartWorkers();
@@ -85,6 +85,13 @@ void World::DrawAddressLimits(Dice dice_of_limits) {
   limits.block_ms = 1000;
 }
 
+void World::DrawHeaders(Dice dice_of_headers) {
+  options.behind_balancer = dice_of_headers.OneIn(8);
+  if (!dice_of_headers.OneIn(8)) return;
+  options.header_out = dice_of_headers.OneIn(2) ? 1 : 2;
+  options.unix_clients = dice_of_headers.OneIn(3);
+}
+
 void World::DrawKernel() {
   KernelTraits& kernel = options.kernel;
   kernel.takes_early = dice.OneIn(2);
@@ -110,6 +117,10 @@ void World::MakeServices(const Keys& keys) {
   service.session.tls_required = options.tls_required;
   service.session.auth.allow_cleartext_password = options.allow_cleartext_password;
   service.session.auth.password_key = keys.password_key.get();
+  if (options.behind_balancer) {
+    Require(service.proxy_protocol_networks.Add(kBalancerNetwork).ok(), "Networks::Add");
+  }
+  service.proxy_protocol_out = options.header_out;
   service.session.greets = service.session.keeps_greetings = options.greets;
   const size_t count = dice.Between(1, kServersMax);
   options.servers_down.assign(count, false);
@@ -188,6 +199,13 @@ Client* World::FindClient(std::string_view user) {
 Server* World::FindServer(std::string_view nonce) {
   for (const auto& server : servers_) {
     if (server->key() == nonce) return server.get();
+  }
+  return nullptr;
+}
+
+const Client* World::ClientOf(const Wire* wire) {
+  for (const auto& client : clients_) {
+    if (&client->wire() == wire) return client.get();
   }
   return nullptr;
 }
@@ -346,10 +364,11 @@ void World::CheckEnd() {
   for (const ServerAddress& server : services_[0]->servers) {
     Require(server.state->open() == 0, "a server's open connections are not 0");
   }
-  const IpAddress everybody = IpAddress::FromV4(std::array<uint8_t, 4>{});
   for (uint32_t listener = 1; listener < counts_.size(); ++listener) {
-    const auto admission = limiter_.Admit(AddressKey(everybody, listener), {.connections = 1}, 0);
-    Require(admission.counted, "a connection is still counted for its address");
+    for (const IpAddress& address : ClientAddresses()) {
+      const auto admission = limiter_.Admit(AddressKey(address, listener), {.connections = 1}, 0);
+      Require(admission.counted, "a connection is still counted for its address");
+    }
   }
   workers_.clear();
   Require(net.open_files() == 0, "a file descriptor was never closed");

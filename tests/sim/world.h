@@ -44,9 +44,11 @@ class World final : public Host {
   Wire* Dial() override;
   Client* FindClient(std::string_view user) override;
   Server* FindServer(std::string_view nonce) override;
+  const Client* ClientOf(const Wire* wire) override;
 
   void DrawOptions();
   void DrawAddressLimits(Dice dice_of_limits);
+  void DrawHeaders(Dice dice_of_headers);
   void DrawKernel();
   void MakeServices(const Keys& keys);
   void StartWorkers();
