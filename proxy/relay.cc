@@ -321,6 +321,7 @@ void Connection::OnSendPoll(Side to) {
   if (closing_) return CloseIfQuiet();
   active_ms_ = ring().now_ms();
   const Side from = Other(to);
+  const bool waited = HasUnsent(to);
   if (links_[from].piped > 0) PushPipe(from);
   while (links_[from].piped == 0 && !link.queue.empty() && !link.broken) {
     const std::span<const uint8_t> front = link.queue.front();
@@ -334,7 +335,8 @@ void Connection::OnSendPoll(Side to) {
     link.queue.Consume(static_cast<size_t>(sent));
   }
   if (links_[from].piped == 0) DropPipe(from);
-  if (!HasUnsent(to) && !link.broken && !SendControls(to)) Break(to);
+  // What was sent just now may have used up the room that the Poll told of: controls need another.
+  if (!waited && !link.broken && !SendControls(to)) Break(to);
   AfterSend(to);
   Settle();
 }

@@ -1,5 +1,7 @@
 #include "tests/sim/client.h"
 
+#include <openssl/ssl.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -142,10 +144,22 @@ void Client::Issue() {
     }
     IssueQuery(command);
   }
-  if (!blocked_ && awaited_.empty() && next_command_ == plan_.commands.size()) Quit();
+  if (blocked_ || next_command_ != plan_.commands.size()) return;
+  if (awaited_.empty()) return Quit();
+  if (plan_.hasty) SayQuit();
+}
+
+void Client::UpdateKeys(bool asks) {
+  if (!tls_done_ || SSL_version(tls_->ssl()) != TLS1_3_VERSION) return;
+  asked_for_keys_ = asked_for_keys_ || asks;
+  if (asks) ++host_.coverage.keys_asked;
+  std::vector<uint8_t> out;
+  tls_->UpdateKeys(asks, &out);
+  Send(AsText(out));
 }
 
 void Client::IssueQuery(const Command& command) {
+  if (command.new_keys) UpdateKeys(command.asks_for_keys);
   const bool infile = command.kind == Command::Kind::kInfile;
   std::string payload = "\x03" + std::string(infile ? "L" : "Q");
   for (const uint64_t value :
@@ -209,12 +223,17 @@ void Client::Match(std::string_view bytes) {
   }
 }
 
+void Client::SayQuit() {
+  if (std::exchange(quit_said_, true)) return;
+  const std::string packet = tests::Packet(0, kQuit);
+  command_log_ += packet;
+  Say(packet);
+}
+
 void Client::Quit() {
   state_ = State::kFinished;
   if (plan_.quits) {
-    const std::string packet = tests::Packet(0, kQuit);
-    command_log_ += packet;
-    Say(packet);
+    SayQuit();
   } else if (host_.dice.OneIn(2)) {
     SendCloseNotify();
   }
@@ -236,6 +255,12 @@ void Client::OnEnd(bool reset) {
   const bool bad_header = plan_.arrival.kind == Arrival::Kind::kBadHeader;
   if (bad_header && state_ == State::kGreeting && packets_.rest().empty() && !left()) {
     ++host_.coverage.unwelcome;
+    completed_ = true;
+  }
+  // Asked for keys that the kernel can't change, the proxy ends the session in order.
+  const bool refused = asked_for_keys_ && wire_->kernel_tls != nullptr;
+  if (refused && !completed_ && !left() && !reset) {
+    ++host_.coverage.keys_refused;
     completed_ = true;
   }
   if (host_.options.calm() && completed_) {

@@ -82,8 +82,10 @@ class Client final : public Peer {
   // --- Commands.
   void Issue();
   void IssueQuery(const Command& command);
+  void UpdateKeys(bool asks);
   void SendFile(const Command& command);
   void Match(std::string_view bytes);
+  void SayQuit();
   void Quit();
 
   // A mismatch: a failure, unless peers say what they like in this world.
@@ -95,6 +97,7 @@ class Client final : public Peer {
   std::unique_ptr<tests::TlsClient> tls_to_be_;  // Until the greeting came.
   bool tls_done_ = false;
   bool close_notify_seen_ = false;
+  bool asked_for_keys_ = false;
   bool compression_on_ = false;
   Compression compression_;
   Packets packets_;
@@ -110,6 +113,7 @@ class Client final : public Peer {
 
   size_t next_command_ = 0;
   std::deque<Awaited> awaited_;
+  bool quit_said_ = false;
   bool blocked_ = false;  // A command that must be answered before anything else is sent.
   std::string command_log_;
   std::string error_;       // The ERR_Packet that ended it.

@@ -69,6 +69,8 @@ std::string Client::PrepareTls(std::string* hello) {
   options.version_max = plan_.tls12 ? tests::kTls12 : tests::kTls13;
   if (plan_.resume && !host_.tickets.empty()) {
     options.session = host_.tickets[host_.dice.Below(host_.tickets.size())];
+  } else {
+    options.ciphers = plan_.cipher;
   }
   const std::string request = tests::Packet(1, tests::SslRequest(plan_.flags));
   std::vector<uint8_t> out;

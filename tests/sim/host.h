@@ -30,6 +30,10 @@ struct KernelTraits {
   size_t connect_fails = 0;
   size_t connect_hangs = 0;
   size_t breaks = 0;  // A connection breaks at a transfer.
+  // Kernel TLS: the versions and ciphers that it takes (KernelTx::Bit); none: it has no TLS.
+  uint8_t encrypts = 0;
+  size_t encrypt_fails = 0;   // For all that, EncryptSends fails.
+  bool changes_keys = false;  // As Linux does from 6.14 on.
 };
 
 // What kind of world it is.
@@ -75,6 +79,8 @@ struct Coverage {
   uint64_t left_early = 0, throwaway_logins = 0, refused = 0, bytes = 0, spliced = 0;
   uint64_t next_servers = 0;  // Connections that found a server down.
   uint64_t asked = 0;         // Log-ins that the proxy has servers ask for.
+  uint64_t encrypted = 0, encrypt_failures = 0, records_waited = 0, keys_asked = 0;
+  uint64_t keys_refused = 0, keys_changed = 0;
   uint64_t headers = 0, unwelcome = 0, glued_requests = 0, server_headers = 0;
   uint64_t completions = 0, cancels = 0, out_of_buffers = 0, drains = 0, early_takes = 0;
   uint64_t trace = 0;  // A hash of all completions, in order.

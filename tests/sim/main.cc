@@ -65,6 +65,12 @@ void Print(const Coverage& seen, uint64_t worlds) {
   print("out_of_buffers", seen.out_of_buffers);
   print("next_servers", seen.next_servers);
   print("asked", seen.asked);
+  print("encrypted", seen.encrypted);
+  print("encrypt_failures", seen.encrypt_failures);
+  print("records_waited", seen.records_waited);
+  print("keys_asked", seen.keys_asked);
+  print("keys_refused", seen.keys_refused);
+  print("keys_changed", seen.keys_changed);
   print("headers", seen.headers);
   print("unwelcome", seen.unwelcome);
   print("glued_requests", seen.glued_requests);

@@ -16,6 +16,7 @@
 namespace sallyport::sim {
 
 struct Arrival;
+class KernelTx;
 
 // One direction of a connection: what the writer's and the reader's kernel hold of it.
 struct Stream {
@@ -66,11 +67,12 @@ struct Wire {
   bool proxy_gone = false;  // The proxy closed its own.
   bool reset_to_proxy = false;
   bool reset_to_peer = false;
-  bool to_server = false;            // The peer is a server,
-  bool secure = false;               // on a unix socket.
-  const Arrival* arrival = nullptr;  // Of a client.
-  uint64_t tls_from = 0;             // The client's SSLRequest ends here in to_proxy.
-  bool tls_begun = false;            // The proxy has read that, and made something of it.
+  bool to_server = false;                // The peer is a server,
+  bool secure = false;                   // on a unix socket.
+  const Arrival* arrival = nullptr;      // Of a client.
+  std::shared_ptr<KernelTx> kernel_tls;  // Once the kernel encrypts what is sent to the peer.
+  uint64_t tls_from = 0;                 // The client's SSLRequest ends here in to_proxy.
+  bool tls_begun = false;                // The proxy has read that, and made something of it.
   Tap tap;
 
   // What the peer does.

@@ -34,8 +34,10 @@ struct Command {
   bool behind = false;  // Sent without waiting for the answers of those before it.
   bool whole = false;   // A query: its answer's bytes are one payload.
   uint32_t seed = 0;
-  size_t upload = 0;    // Bytes behind the command's text, or of the file.
-  size_t download = 0;  // Bytes of the answer.
+  size_t upload = 0;           // Bytes behind the command's text, or of the file.
+  size_t download = 0;         // Bytes of the answer.
+  bool new_keys = false;       // On TLS 1.3: a KeyUpdate goes ahead of it,
+  bool asks_for_keys = false;  // which asks for the proxy's.
 };
 
 // How somebody leaves who leaves early.
@@ -47,6 +49,7 @@ struct Plan {
   bool tls = false;
   bool tls12 = false;
   bool resume = false;
+  std::string_view cipher;     // Of TLS 1.2; empty: what the library likes best.
   bool glued_hello = false;    // SSLRequest and ClientHello in one send.
   bool glued_request = false;  // SSLRequest and ClientHello glued to the PROXY header.
   bool clear_login = false;    // A log-in in clear behind the SSLRequest: injected on the way.
@@ -55,6 +58,7 @@ struct Plan {
   std::vector<Account> accounts;  // accounts[0] is the log-in's, the others COM_CHANGE_USERs'.
   std::vector<Command> commands;
   bool quits = true;              // Ends with COM_QUIT; else with its sockets only.
+  bool hasty = false;             // It says COM_QUIT behind its last query.
   size_t leave_after = SIZE_MAX;  // Events of its life.
   Departure departure = Departure::kClose;
   size_t patience = 0;  // It reads and sends only once in so many steps, when not 0.

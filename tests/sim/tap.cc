@@ -74,6 +74,11 @@ void TapTold(Wire* wire, bool unsent) {
   }
 }
 
+bool TapBetweenRecords(const Wire& wire) {
+  const Tap& tap = wire.tap;
+  return tap.mode != Tap::Mode::kRecords || (tap.record_left == 0 && tap.head.empty());
+}
+
 void TapToClient(Wire* wire, std::string_view bytes) {
   Tap& tap = wire->tap;
   bytes = SkipFirstPacket(&tap, bytes);

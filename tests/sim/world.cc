@@ -6,6 +6,7 @@
 
 #include "tests/sim/addresses.h"
 #include "tests/sim/failure.h"
+#include "tests/sim/kernel_tx.h"
 #include "tests/support/test_certs.h"
 
 namespace sallyport::sim {
@@ -44,6 +45,7 @@ World::World(uint64_t seed, const Keys& keys, Coverage* counts) : Host(seed, cou
   options.greets = Dice(~seed + 1).OneIn(6);  // Likewise.
   DrawHeaders(Dice(~seed + 2));
   DrawKernel();
+  DrawKernelTls(Dice(~seed + 3));
   MakeServices(keys);
   StartWorkers();
 }
@@ -110,6 +112,23 @@ void World::DrawKernel() {
   if (dice.OneIn(3)) kernel.breaks = dice.Between(20, 2000);
 }
 
+void World::DrawKernelTls(Dice dice_of_tls) {
+  KernelTraits& kernel = options.kernel;
+  if (!options.tls_offered || !dice_of_tls.OneIn(3)) return;
+  kernel.encrypts = 0b11'1111;
+  if (dice_of_tls.OneIn(3)) kernel.encrypts &= static_cast<uint8_t>(dice_of_tls.Next());
+  if (dice_of_tls.OneIn(4)) kernel.encrypt_fails = dice_of_tls.Between(2, 10);
+  kernel.changes_keys = dice_of_tls.OneIn(2);
+}
+
+KernelTls World::TakenByKernel() const {
+  return KernelTls::Probe([this](std::span<const uint8_t> crypto_info) {
+    const std::optional<tls::WriteKeys> keys = KernelTx::ReadKeys(crypto_info);
+    const bool taken = keys.has_value() && (options.kernel.encrypts & KernelTx::Bit(*keys)) != 0;
+    return taken ? absl::OkStatus() : absl::UnavailableError("not by this kernel");
+  });
+}
+
 // One or two listeners, which differ in nothing but their counts.
 void World::MakeServices(const Keys& keys) {
   Service service;
@@ -120,6 +139,7 @@ void World::MakeServices(const Keys& keys) {
   if (options.behind_balancer) {
     Require(service.proxy_protocol_networks.Add(kBalancerNetwork).ok(), "Networks::Add");
   }
+  service.kernel_tls = TakenByKernel();
   service.proxy_protocol_out = options.header_out;
   service.session.greets = service.session.keeps_greetings = options.greets;
   const size_t count = dice.Between(1, kServersMax);
@@ -325,8 +345,8 @@ void World::JumpClock() {
   for (const Peer* peer : peers_) next = std::min(next, peer->deadline_ms());
   if (next == UINT64_MAX && all_quiet()) return;
   if (next == UINT64_MAX || ++jumps_ > kJumpsMax) {
-    for (const auto& client : clients_) client->CheckEnd();
     Describe();
+    for (const auto& client : clients_) client->CheckEnd();
     Fail("stuck: nothing can happen any more");
   }
   now_ms = std::max(next, now_ms + 1);

@@ -50,6 +50,8 @@ class World final : public Host {
   void DrawAddressLimits(Dice dice_of_limits);
   void DrawHeaders(Dice dice_of_headers);
   void DrawKernel();
+  void DrawKernelTls(Dice dice_of_tls);
+  KernelTls TakenByKernel() const;
   void MakeServices(const Keys& keys);
   void StartWorkers();
   bool all_quiet() const;
