@@ -80,6 +80,7 @@ struct Coverage {
   uint64_t next_servers = 0;  // Connections that found a server down.
   uint64_t asked = 0;         // Log-ins that the proxy has servers ask for.
   uint64_t encrypted = 0, encrypt_failures = 0, records_waited = 0, keys_asked = 0;
+  uint64_t encrypted_spliced = 0, records_left_open = 0;  // Bytes; records.
   uint64_t keys_refused = 0, keys_changed = 0;
   uint64_t headers = 0, unwelcome = 0, glued_requests = 0, server_headers = 0;
   uint64_t completions = 0, cancels = 0, out_of_buffers = 0, drains = 0, early_takes = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/failure.h"
@@ -49,6 +50,24 @@ std::optional<tls::WriteKeys> KernelTx::ReadKeys(std::span<const uint8_t> crypto
 
 uint8_t KernelTx::Bit(const tls::WriteKeys& keys) {
   return static_cast<uint8_t>(1 << (2 * static_cast<int>(keys.aead) + (keys.tls13 ? 1 : 0)));
+}
+
+void KernelTx::Add(std::string_view plain, bool open) {
+  open_ += plain;
+  for (; open_.size() > kRecordPlaintextMax; open_.erase(0, kRecordPlaintextMax)) {
+    Seal(tls::RecordMaker::kData, std::string_view(open_).substr(0, kRecordPlaintextMax));
+  }
+  if (!open) Seal(tls::RecordMaker::kData, std::exchange(open_, {}));
+}
+
+void KernelTx::AddRecord(uint8_t type, std::string_view plain) {
+  if (!open_.empty()) Seal(tls::RecordMaker::kData, std::exchange(open_, {}));
+  Seal(type, plain);
+}
+
+void KernelTx::DropAll() {
+  waiting.clear();
+  open_.clear();
 }
 
 void KernelTx::Seal(uint8_t type, std::string_view plain) {

@@ -26,14 +26,22 @@ class KernelTx {
 
   explicit KernelTx(const tls::WriteKeys& keys) : keys_(keys), maker_(keys) {}
 
-  // Seal makes a record, behind what waits.
-  void Seal(uint8_t type, std::string_view plain);
+  // Add makes a record of data, behind what waits; with `more` perhaps to come it may be left open,
+  // for the next bytes. AddRecord makes one of that type, and ends the open one before.
+  void Add(std::string_view plain, bool open);
+  void AddRecord(uint8_t type, std::string_view plain);
+  // DropAll: the socket takes nothing more.
+  void DropAll();
   // ChangeKeys: those of the records that are to be made. Behind a KeyUpdate, and with fresh ones.
   void ChangeKeys(const tls::WriteKeys& keys);
 
   std::string waiting;  // Records that the socket hasn't got, the first perhaps in part.
+  size_t held() const { return waiting.size() + open_.size(); }
 
  private:
+  void Seal(uint8_t type, std::string_view plain);
+
+  std::string open_;  // Of a record that isn't made yet.
   tls::WriteKeys keys_;
   tls::RecordMaker maker_;
   bool update_sent_ = false;  // Under keys_ nothing follows.

@@ -68,6 +68,8 @@ void Print(const Coverage& seen, uint64_t worlds) {
   print("encrypted", seen.encrypted);
   print("encrypt_failures", seen.encrypt_failures);
   print("records_waited", seen.records_waited);
+  print("records_left_open", seen.records_left_open);
+  print("encrypted_spliced", seen.encrypted_spliced);
   print("keys_asked", seen.keys_asked);
   print("keys_refused", seen.keys_refused);
   print("keys_changed", seen.keys_changed);

@@ -89,10 +89,10 @@ class SimRing final : public Ring {
   uint32_t Revents(int fd, uint32_t events);
 
   Wire* Socket(int fd, const char* verb);
-  int32_t Deliver(Wire* wire, std::string_view bytes);
+  int32_t Deliver(Wire* wire, std::string_view bytes, bool spliced = false);
   int32_t SendFailure(Wire* wire);
   void Put(Wire* wire, std::string_view bytes);
-  int32_t DeliverRecords(Wire* wire, std::string_view bytes);
+  int32_t DeliverRecords(Wire* wire, std::string_view bytes, bool spliced);
   void PushRecords(Wire* wire);
   int32_t ChangeKeys(Wire* wire, const tls::WriteKeys& keys);
   void Took(Wire* wire, size_t count);

@@ -69,7 +69,7 @@ void SimRing::Took(Wire* wire, size_t count) {
                        other->peer_gone || other->proxy_gone;
   const size_t header = wire->arrival == nullptr ? 0 : wire->arrival->header.size();
   auto held = static_cast<int64_t>(wire->to_proxy.read - header - other->to_peer.written);
-  if (other->kernel_tls != nullptr) held -= static_cast<int64_t>(other->kernel_tls->waiting.size());
+  if (other->kernel_tls != nullptr) held -= static_cast<int64_t>(other->kernel_tls->held());
   Require(dropped || held <= kHeldMax, "the proxy holds more than its limits say");
 }
 
@@ -100,10 +100,10 @@ int32_t SimRing::RecvNow(int fd, std::span<uint8_t> room) {
 bool SimRing::DrainAllowed(int) { return !traits_.takes_early || waiting_.empty(); }
 
 // Deliver puts as much of `bytes` on its way to the peer as fits.
-int32_t SimRing::Deliver(Wire* wire, std::string_view bytes) {
+int32_t SimRing::Deliver(Wire* wire, std::string_view bytes, bool spliced) {
   if (const int32_t failure = SendFailure(wire); failure < 0) return failure;
   if (bytes.empty()) return 0;
-  if (wire->kernel_tls != nullptr) return DeliverRecords(wire, bytes);
+  if (wire->kernel_tls != nullptr) return DeliverRecords(wire, bytes, spliced);
   const size_t room = wire->peer_gone ? bytes.size() : wire->to_peer.room();
   if (room == 0) return -EAGAIN;
   const size_t size = host_.SomeOf(std::min(room, bytes.size()), traits_.short_io);
@@ -152,7 +152,8 @@ int32_t SimRing::SpliceNow(int from, int to, size_t size) {
   if (source.kind == File::Kind::kPipeRead) {
     std::string& bytes = source.pipe->bytes;
     if (bytes.empty()) return -EAGAIN;
-    const int32_t moved = Deliver(Socket(to, "SpliceNow"), std::string_view(bytes).substr(0, size));
+    const int32_t moved =
+        Deliver(Socket(to, "SpliceNow"), std::string_view(bytes).substr(0, size), true);
     if (moved > 0) bytes.erase(0, static_cast<size_t>(moved));
     return moved;
   }
@@ -181,7 +182,7 @@ void SimRing::ShutdownSend(int fd) {
   File& file = host_.net.file(fd, "ShutdownSend");
   Require(file.connected, "ShutdownSend of what is no connected socket");
   Require(!file.wire->to_peer.ended, "a second FIN");
-  if (file.wire->kernel_tls != nullptr) file.wire->kernel_tls->waiting.clear();  // Lost.
+  if (file.wire->kernel_tls != nullptr) file.wire->kernel_tls->DropAll();
   file.wire->to_peer.ended = true;
   ++host_.progress;
 }

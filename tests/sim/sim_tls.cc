@@ -1,6 +1,7 @@
 // SimRing's kernel TLS.
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "tests/sim/failure.h"
 #include "tests/sim/kernel_tx.h"
@@ -40,20 +41,25 @@ int32_t SimRing::ChangeKeys(Wire* wire, const tls::WriteKeys& keys) {
   return 0;
 }
 
-// Takes as much as the socket has room for, and what it takes of the last record's beyond that.
-int32_t SimRing::DeliverRecords(Wire* wire, std::string_view bytes) {
+// Takes as much as the socket has room for, and the last record's rest. A splice that was cut short
+// may leave its last record open: the kernel knows that there is more in the pipe.
+int32_t SimRing::DeliverRecords(Wire* wire, std::string_view bytes, bool spliced) {
   KernelTx& kernel = *wire->kernel_tls;
   PushRecords(wire);
-  bytes = bytes.substr(0, host_.SomeOf(bytes.size(), traits_.short_io));
+  const size_t whole = bytes.size();
+  bytes = bytes.substr(0, host_.SomeOf(whole, traits_.short_io));
+  const bool open = spliced && bytes.size() < whole && host_.dice.OneIn(2);
   size_t taken = 0;
   while (taken < bytes.size() && kernel.waiting.empty() &&
          (wire->to_peer.room() > 0 || wire->peer_gone)) {
     const size_t most = std::min(bytes.size() - taken, KernelTx::kRecordPlaintextMax);
     const size_t size = host_.SomeOf(most, traits_.short_io);
-    kernel.Seal(tls::RecordMaker::kData, bytes.substr(taken, size));
+    kernel.Add(bytes.substr(taken, size), open && taken + size == bytes.size());
     taken += size;
     PushRecords(wire);
   }
+  if (spliced) host_.coverage.encrypted_spliced += taken;
+  if (open) ++host_.coverage.records_left_open;
   if (!kernel.waiting.empty()) ++host_.coverage.records_waited;
   return taken > 0 ? static_cast<int32_t>(taken) : -EAGAIN;
 }
@@ -77,7 +83,7 @@ int32_t SimRing::SendRecordNow(int fd, uint8_t type, std::span<const uint8_t> co
   const bool waits = !kernel.waiting.empty();
   // Behind a record that waits there may be memory for another, or not.
   if (waits ? host_.dice.OneIn(2) : wire->to_peer.room() == 0 && !wire->peer_gone) return -EAGAIN;
-  kernel.Seal(type, {reinterpret_cast<const char*>(content.data()), content.size()});
+  kernel.AddRecord(type, {reinterpret_cast<const char*>(content.data()), content.size()});
   ++host_.progress;
   // Where the socket has any room, so small a record fits.
   if (!waits) Put(wire, std::exchange(kernel.waiting, {}));

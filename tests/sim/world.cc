@@ -114,7 +114,7 @@ void World::DrawKernel() {
 
 void World::DrawKernelTls(Dice dice_of_tls) {
   KernelTraits& kernel = options.kernel;
-  if (!options.tls_offered || !dice_of_tls.OneIn(3)) return;
+  if (!options.tls_offered || !dice_of_tls.OneIn(options.bulk ? 2 : 3)) return;
   kernel.encrypts = 0b11'1111;
   if (dice_of_tls.OneIn(3)) kernel.encrypts &= static_cast<uint8_t>(dice_of_tls.Next());
   if (dice_of_tls.OneIn(4)) kernel.encrypt_fails = dice_of_tls.Between(2, 10);
