@@ -62,6 +62,7 @@ class World final : public Host {
   void MaybeOrder();
   void JumpClock();
   void CheckEnd();
+  void CheckCounters() const;
   void Describe() const;
 
   std::vector<OpenCount> counts_;  // The process's, then each listener's.
