@@ -40,6 +40,8 @@ WAITING_BYTES_MAX = 2 << 20
 GROWTH_KIB_MAX = 2 << 10
 COM_QUIT, COM_QUERY, COM_CHANGE_USER = b"\x01", b"\x03", b"\x11"
 FAILED_START = 1
+CALLS = ("recvfrom", "sendto", "splice", "io_uring_enter", "epoll_wait")
+GATE_KIB = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 1024)
 BLOCK = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(2048))
 
 
@@ -318,25 +320,35 @@ def limits(room):
         room.report.check("limits: the log says so", "kernel_tls=true" in line, proxy.lines[mark:])
 
 
-def counts(room):
-    """What one large answer costs, counted: calls, and bytes that enter the proxy's memory."""
-    size = 32 << 20
-    for mode in ("off", "on"):
-        with room.proxy(mode) as proxy, Client(proxy.port, *CIPHERS[3]) as client:
-            table = f"/tmp/strace-{os.getpid()}-{mode}"
-            before = from_server(proxy)
-            strace = processes.start(["strace", "-f", "-q", "-c", "-S", "calls", "-o", table, "-p",
-                                      str(proxy.process.pid)])
-            time.sleep(2)
+def count(room, mode, size, times):
+    """System calls by name, and bytes that enter the proxy's memory, of `times` answers."""
+    with room.proxy(mode) as proxy, Client(proxy.port, *CIPHERS[3]) as client:
+        table = f"/tmp/strace-{os.getpid()}"
+        before = from_server(proxy)
+        strace = processes.start(["strace", "-f", "-q", "-c", "-U", "name,calls", "-o", table, "-p",
+                                  str(proxy.process.pid)])
+        time.sleep(2)
+        for _ in range(times):
             client.command(COM_QUERY + b"give %d" % size)
-            room.report.check(f"{mode}: all came", client.read(size) == pattern(size))
-            strace.send_signal(signal.SIGINT)
-            strace.wait()
-            came, spliced = (now - was for now, was in zip(from_server(proxy), before))
-            print(f"kernel_tls={mode}: {came} bytes from the server, {came - spliced} of them read")
-            with open(table, encoding="ascii") as file:
-                print("".join(file.readlines()[:12]))
-            os.remove(table)
+            room.report.check(f"{mode}, {size}: all came", client.read(size) == pattern(size))
+        strace.send_signal(signal.SIGINT)
+        strace.wait()
+        came, spliced = (now - was for now, was in zip(from_server(proxy), before))
+        with open(table, encoding="ascii") as file:
+            rows = [line.split() for line in file]
+        os.remove(table)
+    calls = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+    return [calls.get(name, 0) for name in CALLS], came - spliced
+
+
+def counts(room):
+    """What answers cost, counted; of a size around the gate between sending and splicing, too."""
+    print(f"{'answer':>10}  {'kernel_tls':10}  {'bytes read':>10}", *CALLS, "  each")
+    for size, times in ((32 << 20, 1), *((kib << 10, 32) for kib in GATE_KIB)):
+        for mode in ("off", "on"):
+            made, read = count(room, mode, size, times)
+            print(f"{size:10}  {mode:10}  {read / times:10.0f}",
+                  *(f"{calls / times:{len(name)}.1f}" for name, calls in zip(CALLS, made)))
 
 
 def with_kernel_tls(room):

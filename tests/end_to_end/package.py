@@ -17,6 +17,7 @@ import time
 import life_cycle
 import mysql_wire as wire
 import processes
+import sanitizer
 from options import add_only, make_parser, parse
 from report import Report
 
@@ -174,6 +175,8 @@ def serves(report, root):
         connections = int(re.search("^max_connections = (.*)$", file.read(), re.MULTILINE).group(1))
     report.check("the unit has descriptors for all connections", files > 2.2 * connections, files)
     root.run("install", "-d", "-o", "sallyport", "-g", "sallyport", "-m", "700", "/run/sallyport")
+    if sanitizer.name_of(f"{root.path}/usr/sbin/sallyport") == "asan":
+        command.append("--core_dumps")  # Or it may not look for leaks.
     log = open(os.path.join(root.path, "run/log"), "w+", encoding="utf-8")
     process = processes.start(
         ["chroot", root.path, "setpriv", "--reuid=sallyport", "--regid=sallyport", "--clear-groups",
@@ -191,7 +194,7 @@ def serves(report, root):
     report.check("and can be upgraded", os.path.exists(f"{root.path}/run/sallyport/upgrade"))
     with wire.dial(("127.0.0.1", 16033)) as sock:
         report.check("and answers", wire.read_err(sock).code == 2003)  # No server is there.
-    report.equal("and stops with 0", processes.stop(process), 0)
+    report.equal("and stops with 0", processes.stop(process), 0, said())
     os.remove(f"{root.path}/run/log")
     code, output = root.run("/usr/sbin/sallyport", "--check_config", "--config",
                             "/etc/sallyport/sallyport.toml")

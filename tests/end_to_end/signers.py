@@ -180,13 +180,14 @@ def a_storm(room):
         return greet_and_wait(sock)
 
     with wire.FakeServer(serve) as server:
-        with room.proxy(server.address, "--signers=1", "--handshake_timeout=60") as proxy:
+        limit = processes.patience(60)
+        with room.proxy(server.address, "--signers=1", f"--handshake_timeout={limit:.0f}") as proxy:
             old = log_in(proxy.port, room.authority.ca)
             before = signed(proxy)
             socks = greeted(proxy, STORM)
             start_handshakes(socks)
             room.report.check("storm: an old session answers meanwhile", answers(old))
-            room.report.equal("storm: everybody is served", flights(socks, 60), STORM)
+            room.report.equal("storm: everybody is served", flights(socks, limit), STORM)
             inline = counter(proxy, "signatures_queue_full_total")
             room.report.equal("storm: each signature is counted", signed(proxy) - before + inline,
                               STORM)

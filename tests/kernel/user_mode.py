@@ -32,7 +32,7 @@ def run_machine(kernel, folder, seconds, memory_mib, *, say=print):
     # Its memory is a file in TMPDIR, mapped without noexec; what it doesn't use costs nothing.
     machine = processes.start(
         [os.path.join(kernel, "usr/bin/linux.uml"), f"mem={memory_mib}M", f"uml_dir={folder}",
-         "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}", "quiet", "con=null",
+         "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}", "loglevel=2", "con=null",
          "con0=null,fd:1"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return listen(machine, seconds, say)
