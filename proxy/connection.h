@@ -121,11 +121,9 @@ class Connection {
     bool drain_wanted = false;
     bool bulk = false;
     uint64_t bytes_received = 0;
-    uint64_t turn = 0;      // In which
-    size_t turn_bytes = 0;  // these were received.
-    SendQueue queue;        // Bytes for this side.
-    // Behind those, once the kernel encrypts: alerts, which end all that is sent.
-    std::vector<tls::ControlRecord> controls;
+    uint64_t turn = 0;         // In which
+    size_t turn_bytes = 0;     // these were received.
+    SendQueue queue;           // For this side.
     Pipe pipe;                 // Bytes from this side,
     size_t piped = 0;          // this many.
     size_t queue_counted = 0;  // What the Stats hold of the queue,
@@ -186,7 +184,8 @@ class Connection {
   void GiveSignature(std::span<const uint8_t> signature);
   void SendOutboxes(bool secret);
   void Send(Side to, const Outbox& outbox, bool secret);
-  bool SendControls(Side to);
+  void SendQueued(Side to, bool polled);
+  int32_t SendRecord(Side to);
   void AfterSend(Side to);
   void Break(Side side);
   void UpdateReads();

@@ -78,9 +78,11 @@ KernelTls KernelTls::Probe(const Prober& prober) {
       keys.aead = aead;
       keys.tls13 = tls13;
       keys.key_size = aead == tls::Aead::kAes128Gcm ? 16 : 32;
-      const absl::Status status = prober(CryptoInfo(keys).bytes());
+      bool changes_keys = false;
+      const absl::Status status = prober(CryptoInfo(keys).bytes(), tls13 ? &changes_keys : nullptr);
       if (status.ok()) {
         found.taken_ |= Bit(keys);
+        if (changes_keys) found.changed_ |= Bit(keys);
         continue;
       }
       last = std::string(status.message());

@@ -1,7 +1,8 @@
 // Kernel TLS: records towards a client that the kernel makes in the session's place, so that a
 // server's bytes need not enter user space. Receiving stays with the session's tls::Engine.
 //
-// Needs CONFIG_TLS and the module `tls`, which only root's processes load by using it.
+// Needs CONFIG_TLS and the module `tls`, which only root's processes load by using it; and Linux
+// 6.14, where a client asks for new keys (KeyUpdate of TLS 1.3).
 #ifndef PROXY_KERNEL_TLS_H_
 #define PROXY_KERNEL_TLS_H_
 
@@ -23,11 +24,15 @@ namespace sallyport {
 class KernelTls {
  public:
   // Probe tries each: on a connection of its own over loopback, unless somebody else answers.
-  using Prober = std::function<absl::Status(std::span<const uint8_t> crypto_info)>;
+  using Prober =
+      std::function<absl::Status(std::span<const uint8_t> crypto_info, bool* changes_keys)>;
   static KernelTls Probe(const Prober& prober = ProbeEncryptSends);
 
   bool any() const { return taken_ != 0; }
   bool Takes(const tls::WriteKeys& keys) const { return (taken_ & Bit(keys)) != 0; }
+  // ChangesKeys: takes others of the kind in their place.
+  bool ChangesKeys(const tls::WriteKeys& keys) const { return (changed_ & Bit(keys)) != 0; }
+  bool changes_keys() const { return changed_ != 0; }  // Of TLS 1.3, which alone has KeyUpdate.
   // lacks names what is not taken and why, for the log; empty when all are.
   const std::string& lacks() const { return lacks_; }
 
@@ -37,6 +42,7 @@ class KernelTls {
   }
 
   uint8_t taken_ = 0;
+  uint8_t changed_ = 0;
   std::string lacks_;
 };
 

@@ -277,7 +277,10 @@ void Process::LogListeners(const std::vector<BoundAddress>& addresses) {
     if (service.session.greets) line.Add("sni_names", service.sni_groups.count());
     line.Add("tls_mode", ToText(command_line_.config.listeners[bound.listener].tls_mode));
     line.Add("io_engine", engine_).Add("workers", worker_count_);
-    if (service.kernel_tls.any()) line.Add("kernel_tls", "yes");
+    if (service.kernel_tls.any()) {
+      line.Add("kernel_tls", "yes");
+      line.Add("key_updates", service.kernel_tls.changes_keys() ? "answered" : "refused");
+    }
     if (service.signers != nullptr) line.Add("signers", service.signers->threads());
     if (service.tls != nullptr) {
       line.Add("certificate", service.tls->certificate().subject)

@@ -2,6 +2,7 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -258,7 +259,7 @@ void Connection::HandOver() {
     bench_->stats->kernel_tls_failures.Add();  // Goes on as before.
     return;
   }
-  session_.HandOver();
+  session_.HandOver(service().kernel_tls.ChangesKeys(*keys));
   bench_->stats->kernel_tls_sessions.Add();
 }
 
@@ -301,15 +302,16 @@ void Connection::Send(Side to, const Outbox& outbox, bool secret) {
   Link& link = links_[to];
   if (outbox.end) link.end_wanted = true;
   if (!outbox.empty() && link.connected && !link.broken) {
-    size_t size = 0;
-    for (const iovec& part : outbox.parts()) size += part.iov_len;
-    // What waits goes first.
-    const bool waits = HasUnsent(to) || outbox.parts().empty();
+    const size_t size = outbox.size();
+    // What waits goes first; and records wait for the poll: SendRecordNow says why.
+    const bool waits = HasUnsent(to) || !outbox.controls().empty();
     const int32_t sent = waits ? -EAGAIN : ring().SendNow(link.fd, outbox.parts());
     if (sent < 0 && sent != -EAGAIN) return Break(to);
     const size_t skip = sent < 0 ? 0 : static_cast<size_t>(sent);
     if (skip < size) link.queue.Append(outbox.parts(), skip, secret);
-    link.controls.insert(link.controls.end(), outbox.controls().begin(), outbox.controls().end());
+    for (const Outbox::Control& control : outbox.controls()) {
+      link.queue.AppendRecord(control.record, size - control.offset);
+    }
   }
   AfterSend(to);
 }
@@ -321,37 +323,55 @@ void Connection::OnSendPoll(Side to) {
   if (closing_) return CloseIfQuiet();
   active_ms_ = ring().now_ms();
   const Side from = Other(to);
-  const bool waited = HasUnsent(to);
-  if (links_[from].piped > 0) PushPipe(from);
-  while (links_[from].piped == 0 && !link.queue.empty() && !link.broken) {
-    const std::span<const uint8_t> front = link.queue.front();
-    const iovec part = {const_cast<uint8_t*>(front.data()), front.size()};
-    const int32_t sent = ring().SendNow(link.fd, {&part, 1});
-    if (sent == -EAGAIN) break;
-    if (sent < 0) {
-      Break(to);
-      break;
-    }
-    link.queue.Consume(static_cast<size_t>(sent));
+  const bool pushes = links_[from].piped > 0;
+  if (pushes) PushPipe(from);
+  if (links_[from].piped == 0) {
+    SendQueued(to, !pushes);
+    DropPipe(from);
   }
-  if (links_[from].piped == 0) DropPipe(from);
-  // What was sent just now may have used up the room that the Poll told of: controls need another.
-  if (!waited && !link.broken && !SendControls(to)) Break(to);
   AfterSend(to);
   Settle();
 }
 
-// False: nothing can be sent any more.
-bool Connection::SendControls(Side to) {
+// Sends what waits in the queue, as far as the socket takes it. `polled`: nothing was sent since
+// the Poll. What is sent may use up the room that it told of, so a record behind that needs
+// another.
+void Connection::SendQueued(Side to, bool polled) {
   Link& link = links_[to];
-  while (!link.controls.empty()) {
-    const tls::ControlRecord& record = link.controls.front();
-    const int32_t result = ring().SendRecordNow(link.fd, record.type, record.bytes());
-    if (result == -EAGAIN) return true;
-    if (result < 0) return false;
-    link.controls.erase(link.controls.begin());
+  while (!link.queue.empty() && !link.broken) {
+    int32_t sent;
+    if (link.queue.record_next()) {
+      if (!polled) return;
+      sent = SendRecord(to);
+    } else {
+      polled = false;
+      const std::span<const uint8_t> front = link.queue.front();
+      const iovec part = {const_cast<uint8_t*>(front.data()), front.size()};
+      sent = ring().SendNow(link.fd, {&part, 1});
+      if (sent >= 0) link.queue.Consume(static_cast<size_t>(sent));
+    }
+    if (sent == -EAGAIN) return;
+    if (sent < 0) Break(to);
   }
-  return true;
+}
+
+// Sends the record that is next, and changes the keys behind a KeyUpdate.
+int32_t Connection::SendRecord(Side to) {
+  Link& link = links_[to];
+  const tls::ControlRecord& next = link.queue.next_record();
+  const int32_t result = ring().SendRecordNow(link.fd, next.type, next.bytes());
+  if (result < 0) return result;
+  const tls::ControlRecord sent = link.queue.TakeRecord();
+  if (!sent.next_keys.has_value()) return 0;
+  const int32_t changed = ring().ChangeKeys(link.fd, CryptoInfo(*sent.next_keys).bytes());
+  if (changed == 0) {
+    session_.KeysChanged();
+    return 0;
+  }
+  Break(to);
+  session_.KeysRefused(strerrordesc_np(-changed), &bench_->outboxes);
+  SendOutboxes(false);
+  return changed;
 }
 
 bool Connection::HasUnsent(Side to) const {
@@ -362,8 +382,7 @@ void Connection::AfterSend(Side to) {
   Link& link = links_[to];
   CountWaiting(to);
   if (link.broken || !link.connected) return;
-  // Controls always wait for the poll: SendRecordNow says why.
-  if (HasUnsent(to) || !link.controls.empty()) {
+  if (HasUnsent(to)) {
     if (link.send_poll_in_flight) return;
     link.send_poll_in_flight = true;
     ring().Poll(link.fd, POLLOUT, Tag(Verb::kPoll, to));
@@ -379,7 +398,6 @@ void Connection::Break(Side side) {
   Link& link = links_[side];
   link.broken = true;
   link.queue.Clear();
-  link.controls.clear();
 }
 
 // --- Which sides to read.

@@ -106,6 +106,9 @@ void Engine::AddControl(int type, std::span<const uint8_t> content) {
   if (type != SSL3_RT_ALERT && type != SSL3_RT_HANDSHAKE) {
     return;  // The library's report of a header.
   }
+  if (type == SSL3_RT_HANDSHAKE && close_sent_) {
+    return;  // Nothing follows close_notify.
+  }
   Require(content.size() <= ControlRecord::kSizeMax, "Engine: a small control record");
   ControlRecord record;
   record.type = static_cast<uint8_t>(type);
@@ -176,11 +179,39 @@ Engine::Status Engine::Open(std::span<const uint8_t> in, Room* plain, Room* out)
   } while (status == Status::kOk);
   // The library keeps its answer to a KeyUpdate for the next write; that one must find only itself,
   // or it would exceed SealedSizeMax.
-  if (message_seen_ && !close_sent_ && status != Status::kError) {
+  if (handed_over_) {
+    FinishKeyUpdate(status);
+  } else if (message_seen_ && !close_sent_ && status != Status::kError) {
     FlushQueued();
   }
   EndCall();
   return status;
+}
+
+// Where Open made a KeyUpdate, the library has moved on to the keys that follow it. It takes it for
+// unsent until KeysChanged, and makes no second one.
+void Engine::FinishKeyUpdate(Status status) {
+  const auto made = std::ranges::find_if(controls_, [](const ControlRecord& record) {
+    return record.type == ControlRecord::kHandshake && !record.next_keys.has_value();
+  });
+  if (made == controls_.end()) {
+    return;
+  }
+  if (status == Status::kError) {  // The alert can go out under the keys that are in use.
+    controls_.erase(made);
+    wants_new_keys_ = false;
+    return;
+  }
+  made->next_keys = ReadWriteKeys(ssl_.get());
+  Require(made->next_keys.has_value() && made->next_keys->sequence == 0, "Engine: fresh keys");
+}
+
+void Engine::KeysChanged() {
+  Require(wants_new_keys_, "Engine::KeysChanged: wants_new_keys");
+  wants_new_keys_ = false;
+  if (!close_sent_ && error_.empty()) {
+    FlushQueued();
+  }
 }
 
 Engine::Status Engine::Seal(std::span<const uint8_t> plain, Room* out) {

@@ -107,13 +107,17 @@ class Engine {
   std::optional<WriteKeys> write_keys();
   // HandOver: from now on no call appends anything to `out`. What this side has to say besides data
   // (alerts, close_notify, the answer to a KeyUpdate) waits in TakeControls, in its order, and is
-  // to be sent as records of that type. No record may follow a KeyUpdate until the new sender has
-  // new write_keys. Seal must not be called any more. REQUIRES: as write_keys, which were taken
-  // since the last Seal or Open.
+  // to be sent as records of that type. Seal must not be called any more. REQUIRES: as
+  // write_keys, which were taken since the last Seal or Open.
   void HandOver();
   bool handed_over() const { return handed_over_; }
-  bool wants_new_keys() const { return wants_new_keys_; }  // A KeyUpdate is among the controls.
   std::vector<ControlRecord> TakeControls() { return std::exchange(controls_, {}); }
+  // wants_new_keys: the client asked for new keys, and a KeyUpdate is among the controls. What
+  // follows that record has to be under its next_keys. KeysChanged says that this is so; until then
+  // however many more the client asks for, they get no answer but that one.
+  // REQUIRES: wants_new_keys().
+  bool wants_new_keys() const { return wants_new_keys_; }
+  void KeysChanged();
 
   // parameters of the finished handshake. REQUIRES: handshake_done().
   // sni is the name the client asked for, empty without: up to 255 bytes of the client's choosing,
@@ -136,6 +140,7 @@ class Engine {
 
   bool signature_wanted() const;
   void AddControl(int type, std::span<const uint8_t> content);
+  void FinishKeyUpdate(Status status);
   Status Judge(int result);  // What a result of the library means.
   void FlushQueued();        // Writes what the library holds back until there is data.
   void EndCall();            // Forgets the caller's memory.

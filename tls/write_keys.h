@@ -38,7 +38,8 @@ struct WriteKeys {
   uint64_t sequence = 0;  // Of the next record.
 };
 
-// ControlRecord is a record that isn't data: an alert, or a KeyUpdate.
+// ControlRecord is a record that isn't data: an alert, or a KeyUpdate, which has the keys of all
+// that follows it.
 struct ControlRecord {
   static constexpr uint8_t kAlert = 21;
   static constexpr uint8_t kHandshake = 22;
@@ -47,6 +48,7 @@ struct ControlRecord {
   uint8_t type = 0;
   uint8_t size = 0;
   std::array<uint8_t, kSizeMax> content{};
+  std::optional<WriteKeys> next_keys{};
 
   std::span<const uint8_t> bytes() const { return std::span(content).first(size); }
 };

@@ -12,7 +12,7 @@
 
 namespace sallyport {
 
-absl::Status ProbeEncryptSends(std::span<const uint8_t> crypto_info) {
+absl::Status ProbeEncryptSends(std::span<const uint8_t> crypto_info, bool* changes_keys) {
   const std::unique_ptr<Ring> ring = MakeEpollRing();  // Verbs that act at once need no Start.
   const absl::StatusOr<int> listener = Listen(ResolveAddress("127.0.0.1:0")->front(), 1);
   if (!listener.ok()) return listener.status();
@@ -26,6 +26,8 @@ absl::Status ProbeEncryptSends(std::span<const uint8_t> crypto_info) {
     status = absl::UnavailableError(
         absl::StrCat(strerrordesc_np(-result),
                      result == -ENOENT ? " (no TLS in this kernel, or `modprobe tls`)" : ""));
+  } else if (changes_keys != nullptr) {
+    *changes_keys = ring->ChangeKeys(client, crypto_info) == 0;
   }
   for (const int fd : {*listener, client}) {
     if (fd >= 0) close(fd);

@@ -139,6 +139,11 @@ class Ring {
   // structs of <linux/tls.h>. 0 or -errno; after a failure fd sends as before. Once for a
   // connection.
   virtual int32_t EncryptSends(int fd, std::span<const uint8_t> crypto_info) = 0;
+  // ChangeKeys makes the kernel encrypt all that is sent from now on with the keys of another
+  // `crypto_info`, of the same version, TLS 1.3, and cipher: 0; or -errno, as always before Linux
+  // 6.14, and then the former keys stay. REQUIRES: what was sent last is a record of SendRecordNow,
+  // or there is nothing yet: bytes that the kernel holds for a record to be would get the new keys.
+  virtual int32_t ChangeKeys(int fd, std::span<const uint8_t> crypto_info) = 0;
   // SendRecordNow sends a record of another type than data: 0, or -EAGAIN and so on. REQUIRES: fd
   // encrypts its sends. Only where a Poll said that fd can be sent to is it certain that a FIN may
   // follow at once: the kernel may hold records back that shutdown(2) doesn't know of, up to one,
@@ -187,8 +192,8 @@ std::unique_ptr<Ring> MakeUringRing(const RingOptions& options = {});
 std::unique_ptr<Ring> MakeEpollRing(const RingOptions& options = {});
 
 // ProbeEncryptSends tries EncryptSends on a connection over loopback; if it fails, the likely cause
-// in words for the log.
-absl::Status ProbeEncryptSends(std::span<const uint8_t> crypto_info);
+// in words for the log. `changes_keys`, where it isn't null: whether ChangeKeys works then.
+absl::Status ProbeEncryptSends(std::span<const uint8_t> crypto_info, bool* changes_keys);
 
 // Listen makes a listening TCP or unix socket: non-blocking, close-on-exec. TCP: SO_REUSEADDR,
 // SO_REUSEPORT, and IPV6_V6ONLY so that [::] and 0.0.0.0 don't collide. Unix: a socket file that

@@ -121,6 +121,10 @@ int32_t SocketRing::OpenPipe(size_t size, int* read_fd, int* write_fd) {
 int32_t SocketRing::EncryptSends(int fd, std::span<const uint8_t> crypto_info) {
   constexpr char kUlp[] = "tls";
   if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, kUlp, sizeof(kUlp) - 1) != 0) return -errno;
+  return ChangeKeys(fd, crypto_info);
+}
+
+int32_t SocketRing::ChangeKeys(int fd, std::span<const uint8_t> crypto_info) {
   const auto size = static_cast<socklen_t>(crypto_info.size());
   return setsockopt(fd, SOL_TLS, TLS_TX, crypto_info.data(), size) == 0 ? 0 : -errno;
 }

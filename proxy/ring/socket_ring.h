@@ -25,6 +25,7 @@ class SocketRing : public Ring {
   int32_t SpliceNow(int from, int to, size_t size) override;
   int32_t OpenPipe(size_t size, int* read_fd, int* write_fd) override;
   int32_t EncryptSends(int fd, std::span<const uint8_t> crypto_info) override;
+  int32_t ChangeKeys(int fd, std::span<const uint8_t> crypto_info) override;
   int32_t SendRecordNow(int fd, uint8_t type, std::span<const uint8_t> content) override;
   void ShutdownSend(int fd) override;
   void Close(int fd, bool reset) override;

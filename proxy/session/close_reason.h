@@ -34,6 +34,7 @@ namespace sallyport {
   X(kClientError, "client_error")                                     \
   X(kServerError, "server_error")                                     \
   X(kKeyUpdateRefused, "key_update_refused") /* by kernel TLS */      \
+  X(kKeyUpdateFailed, "key_update_failed")   /* likewise */           \
   X(kIdleTimeout, "idle_timeout")                                     \
   X(kClosedByOperator, "closed_by_operator")                          \
   X(kShutdown, "shutdown")

@@ -46,11 +46,19 @@ bool Outbox::Seal(tls::Engine* engine) {
   return ok;
 }
 
-void Outbox::AddControls(tls::Engine* engine) {
+size_t Outbox::size() const {
+  size_t size = 0;
+  for (const iovec& part : parts_) size += part.iov_len;
+  return size;
+}
+
+void Outbox::AddControls(tls::Engine* engine, bool key_updates) {
   if (!engine->handed_over()) return;
   for (const tls::ControlRecord& record : engine->TakeControls()) {
-    // No KeyUpdate, which would promise other keys than the kernel's.
-    if (record.type == tls::ControlRecord::kAlert) controls_.push_back(record);
+    // Not every kernel can do what a KeyUpdate promises.
+    if (key_updates || record.type == tls::ControlRecord::kAlert) {
+      controls_.push_back({size(), record});
+    }
   }
 }
 

@@ -38,15 +38,20 @@ class Outbox {
   void AddPlaintext(packet::Bytes bytes) { Append(bytes, &plaintext_); }
   bool Seal(tls::Engine* engine);
 
-  // AddControls takes the alerts that the engine has to send, once the kernel encrypts: behind the
-  // parts, each as a record of its own.
-  void AddControls(tls::Engine* engine);
-  std::span<const tls::ControlRecord> controls() const { return controls_; }
+  // AddControls takes what the engine has to send besides data, once the kernel encrypts: behind
+  // the parts that are already here, each as a record of its own. `key_updates`: not only alerts.
+  struct Control {
+    size_t offset;  // How many bytes of the parts go before it.
+    tls::ControlRecord record;
+  };
+  void AddControls(tls::Engine* engine, bool key_updates);
+  std::span<const Control> controls() const { return controls_; }
 
   // Wipes the used room where `secret`: in the connection phase it may have held a password.
   void Clear(bool secret);
 
   std::span<const iovec> parts() const { return parts_; }
+  size_t size() const;  // Bytes of the parts.
   bool empty() const { return parts_.empty() && controls_.empty(); }
 
   tls::Room room;
@@ -60,7 +65,7 @@ class Outbox {
   std::unique_ptr<uint8_t[]> memory_;
   Parts parts_;
   Parts plaintext_;
-  std::vector<tls::ControlRecord> controls_;
+  std::vector<Control> controls_;
 };
 
 using Outboxes = PerSide<Outbox>;

@@ -224,10 +224,9 @@ MutableBytes Session::Decrypt(MutableBytes bytes, Outboxes* out) {
   const size_t records_begin = client.room.used;
   const tls::Engine::Status status = tls_->Open(bytes, &plain, &client.room);
   client.AddRoomFrom(records_begin);
-  client.AddControls(tls_.get());
-  const bool rekey = tls_->wants_new_keys() && status != tls::Engine::Status::kError;
+  client.AddControls(tls_.get(), changes_keys_);
   const MutableBytes decrypted = plain.bytes.subspan(begin, plain.used - begin);
-  if (rekey) {
+  if (tls_->wants_new_keys() && !changes_keys_) {
     Process(Side::kClient, decrypted, out);
     RefuseKeyUpdate(out);
     return {};
@@ -250,8 +249,18 @@ MutableBytes Session::Decrypt(MutableBytes bytes, Outboxes* out) {
 // these, as if the answer had not been thought of.
 void Session::RefuseKeyUpdate(Outboxes* out) {
   if (closed()) return;
-  summary_.detail = "the client asked for new keys (KeyUpdate), which kernel_tls can't change";
+  summary_.detail = "the client asked for new keys (KeyUpdate), which this kernel can't change";
   Close(CloseReason::kKeyUpdateRefused, out);
+}
+
+// The client was told of new keys and believes no others: not even close_notify.
+void Session::KeysRefused(std::string_view why, Outboxes* out) {
+  if (closed()) return;
+  summary_.detail = "the kernel refused new keys: " + std::string(why);
+  SetReason(CloseReason::kKeyUpdateFailed);
+  client_ended_ = true;
+  for (const Side side : kBothSides) (*out)[side].end = true;
+  phase_ = Phase::kClosed;
 }
 
 void Session::End(Side from, bool reset, Outboxes* out) {
@@ -338,7 +347,7 @@ void Session::EndClient(Outboxes* out) {
     const size_t begin = client.room.used;
     tls_->Close(&client.room);
     client.AddRoomFrom(begin);
-    client.AddControls(tls_.get());
+    client.AddControls(tls_.get(), changes_keys_);
   }
   client.end = true;
   client_ended_ = true;

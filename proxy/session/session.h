@@ -169,16 +169,22 @@ class Session {
   // socket may encrypt in its place, beginning with the next byte that it has for the client, once
   // all that it made before was taken by the socket. write_keys are for that; none: it can't be.
   // HandOver says that it is so: from then on what is for the client is plaintext, but for the
-  // outbox's controls. REQUIRES: can_hand_over(); empty outboxes.
+  // outbox's controls. `changes_keys`: whether a KeyUpdate may be among those; if not, a client
+  // that asks for one ends the session. REQUIRES: can_hand_over(); empty outboxes.
   bool can_hand_over() const {
     return phase_ == Phase::kCommand && tls_ != nullptr && !tls_->handed_over() && !client_ended_ &&
            !ended_[Side::kClient];
   }
   std::optional<tls::WriteKeys> write_keys() { return tls_->write_keys(); }
-  void HandOver() {
+  void HandOver(bool changes_keys) {
     tls_->HandOver();
+    changes_keys_ = changes_keys;
     summary_.kernel_tls = true;
   }
+  // A KeyUpdate went out, and what follows it is under its next_keys (KeysChanged); or can't be,
+  // for that reason, so that nothing can be said to the client any more (KeysRefused).
+  void KeysChanged() { tls_->KeysChanged(); }
+  void KeysRefused(std::string_view why, Outboxes* out);
 
   // End tells that `from` sent FIN. The other side is told, where that makes sense. `reset`: the
   // connection broke instead; nothing more can be sent there.
@@ -261,6 +267,7 @@ class Session {
   bool compressed_ = false;
   bool server_secure_ = false;
   bool tls_refused_ = false;
+  bool changes_keys_ = false;  // Whoever encrypts for the client can.
   PerSide<bool> ended_;
   PerSide<uint8_t> sequence_id_;
 

@@ -12,6 +12,7 @@ TLS = {"TLSv1.2": 0x303, "TLSv1.3": 0x304}
 SSL_CTRL_SET_MIN_PROTO_VERSION, SSL_CTRL_SET_MAX_PROTO_VERSION = 123, 124
 ERROR_SSL, ERROR_SYSCALL, ERROR_ZERO_RETURN = 1, 5, 6
 ENDS = {ERROR_SSL: "TLS error", ERROR_SYSCALL: "cut off", ERROR_ZERO_RETURN: "close_notify"}
+UNEXPECTED_EOF = 294  # Of ERROR_SSL: an end without close_notify.
 KEY_UPDATE_NOT_REQUESTED, KEY_UPDATE_REQUESTED = 0, 1
 SSL_OP_ENABLE_KTLS = 1 << 3
 
@@ -24,6 +25,8 @@ def _library():
 
 
 LIB = _library()
+CRYPTO = ctypes.CDLL("libcrypto.so.3")
+CRYPTO.ERR_peek_last_error.restype = ctypes.c_ulong
 
 
 def _pointer(value):
@@ -67,10 +70,14 @@ class Client:
     def receive(self, count=65536):
         """(bytes, None) or (b"", how it ended)"""
         buffer = ctypes.create_string_buffer(count)
+        CRYPTO.ERR_clear_error()
         got = LIB.SSL_read(self._ssl, buffer, count)
         if got > 0:
             return buffer.raw[:got], None
-        return b"", ENDS.get(LIB.SSL_get_error(self._ssl, got), "nothing came")
+        error, reason = LIB.SSL_get_error(self._ssl, got), CRYPTO.ERR_peek_last_error() & 0x7fffff
+        if error == ERROR_SSL and reason == UNEXPECTED_EOF:
+            error = ERROR_SYSCALL
+        return b"", ENDS.get(error, "nothing came")
 
     def read(self, count):
         parts, size = [], 0
@@ -100,6 +107,11 @@ class Client:
     def update_keys(self, requested):
         """Sent with the next bytes."""
         assert LIB.SSL_key_update(self._ssl, requested) == 1
+
+    def send_key_update(self):
+        """Asks for the server's too; at once."""
+        self.update_keys(KEY_UPDATE_REQUESTED)
+        assert LIB.SSL_do_handshake(self._ssl) == 1
 
     def session(self):
         return _pointer(LIB.SSL_get1_session(self._ssl))

@@ -28,9 +28,9 @@ def output_of(command, **options):
     return done.stdout
 
 
-def unpacked(package, finish):
-    """The folder with the files of Debian's package; fetched, and finished by `finish`, when it is
-    not there yet."""
+def unpacked(package, finish, *, parts=(), apt=()):
+    """The folder with the files of Debian's package, and of the others in `parts`; fetched, and
+    finished by `finish`, when it is not there yet. `apt`: options that apt-get needs for it."""
     base = os.path.join(processes.cache_folder(), "kernel")
     folder = os.path.join(base, package)
     os.makedirs(base, exist_ok=True)
@@ -40,10 +40,10 @@ def unpacked(package, finish):
             making = folder + ".making"
             shutil.rmtree(making, ignore_errors=True)
             os.mkdir(making)
-            output_of(["apt-get", "download", package], cwd=making)
-            archive, = glob.glob(os.path.join(making, "*.deb"))
-            output_of(["dpkg", "-x", archive, making])
-            os.remove(archive)
+            output_of(["apt-get", *apt, "download", package, *parts], cwd=making)
+            for archive in glob.glob(os.path.join(making, "*.deb")):
+                output_of(["dpkg", "-x", archive, making])
+                os.remove(archive)
             finish(making)
             os.rename(making, folder)
     return folder

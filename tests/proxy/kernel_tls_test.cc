@@ -57,6 +57,9 @@ TEST(KernelTlsTest, TheProbeTellsWhatIsMissing) {
     for (const tls::Aead aead :
          {tls::Aead::kAes128Gcm, tls::Aead::kAes256Gcm, tls::Aead::kChaCha20Poly1305}) {
       const bool taken = found.Takes(Keys(aead, tls13));
+      const bool changed = found.ChangesKeys(Keys(aead, tls13));
+      EXPECT_TRUE(!changed || (taken && tls13));
+      EXPECT_TRUE(!changed || found.changes_keys());
       all = all && taken;
       any = any || taken;
     }
@@ -64,6 +67,7 @@ TEST(KernelTlsTest, TheProbeTellsWhatIsMissing) {
   EXPECT_EQ(found.any(), any);
   EXPECT_EQ(found.lacks().empty(), all) << found.lacks();
   EXPECT_FALSE(KernelTls().any());
+  EXPECT_FALSE(KernelTls().changes_keys());
 }
 
 }  // namespace

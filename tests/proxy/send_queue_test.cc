@@ -59,6 +59,79 @@ TEST(SendQueue, IsAQueue) {
   EXPECT_EQ(in, out);
 }
 
+tls::ControlRecord Record(uint8_t type) {
+  tls::ControlRecord record;
+  record.type = type;
+  record.next_keys.emplace();
+  return record;
+}
+
+TEST(SendQueue, RecordsKeepTheirPlace) {
+  SendQueue queue;
+  const iovec abc = Part("abc");
+  const iovec defgh = Part("defgh");
+  queue.Append({&abc, 1}, 0, false);
+  queue.Append({&defgh, 1}, 1, false);
+  queue.AppendRecord(Record(1), 4);  // Before "efgh".
+  queue.AppendRecord(Record(2), 4);
+  queue.AppendRecord(Record(3), 1);  // Before "h".
+  queue.AppendRecord(Record(4), 0);
+  EXPECT_EQ(queue.size(), 7u);
+  EXPECT_EQ(Front(queue), "abc");
+  EXPECT_FALSE(queue.record_next());
+  queue.Consume(1);
+  queue.Append({&abc, 1}, 0, false);  // It may grow.
+  EXPECT_EQ(Front(queue), "bc");
+  queue.Consume(2);
+  EXPECT_TRUE(queue.front().empty());
+  ASSERT_TRUE(queue.record_next());
+  EXPECT_EQ(queue.next_record().type, 1);
+  EXPECT_EQ(queue.TakeRecord().type, 1);
+  ASSERT_TRUE(queue.record_next());
+  EXPECT_EQ(queue.TakeRecord().type, 2);
+  EXPECT_EQ(Front(queue), "efg");
+  queue.Consume(3);
+  EXPECT_EQ(queue.TakeRecord().type, 3);
+  EXPECT_EQ(Front(queue), "h");
+  queue.Consume(1);
+  EXPECT_EQ(queue.TakeRecord().type, 4);
+  EXPECT_EQ(Front(queue), "abc");
+  queue.Consume(3);
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(SendQueue, ARecordAloneIsSomethingToSend) {
+  SendQueue queue;
+  const iovec part = Part("abc");
+  const HeapWatch watch("");
+  const size_t before = HeapWatch::bytes_held();
+  queue.AppendRecord(Record(1), 0);
+  EXPECT_FALSE(queue.empty());
+  EXPECT_TRUE(queue.record_next());
+  EXPECT_EQ(queue.size(), 0u);
+  queue.Append({&part, 1}, 0, false);
+  EXPECT_TRUE(queue.TakeRecord().next_keys.has_value());
+  queue.AppendRecord(Record(2), 0);
+  queue.Consume(3);
+  EXPECT_FALSE(queue.empty());
+  queue.Clear();
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(HeapWatch::bytes_held(), before);
+}
+
+TEST(SendQueue, NothingPassesARecord) {
+  SendQueue queue;
+  const iovec part = Part("abc");
+  queue.Append({&part, 1}, 0, false);
+  queue.AppendRecord(Record(1), 1);
+  EXPECT_DEATH(queue.TakeRecord(), "");
+  EXPECT_DEATH(queue.AppendRecord(Record(2), 4), "");
+  EXPECT_DEATH(queue.AppendRecord(Record(2), 2), "");
+  EXPECT_DEATH(queue.Consume(3), "");
+  queue.Consume(2);
+  EXPECT_DEATH(queue.Consume(1), "");
+}
+
 TEST(SendQueue, HoldsNoMemoryOnceItIsEmpty) {
   const std::string bytes(100'000, 'x');
   const iovec part = Part(bytes);

@@ -9,7 +9,6 @@
 
 #include "absl/strings/escaping.h"
 #include "proxy/limits.h"
-#include "proxy/send_queue.h"
 #include "tests/session/contexts.h"
 #include "tests/session/heap_watch.h"
 #include "tests/support/test_certs.h"
@@ -22,12 +21,6 @@ namespace {
 const tls::PasswordKey& TestPasswordKey() {
   static const tls::PasswordKey* const key = tls::PasswordKey::Generate().value().release();
   return *key;
-}
-
-// One for all sessions, as a worker has it.
-Outboxes& Bench() {
-  static Outboxes* const outboxes = new Outboxes;
-  return *outboxes;
 }
 
 packet::Bytes AsBytes(std::string_view text) { return packet::AsBytes(text); }
@@ -63,6 +56,11 @@ std::string_view ToText(Way way) {
       return "pieces";
   }
   return "";
+}
+
+Outboxes& Conversation::Bench() {
+  static Outboxes* const outboxes = new Outboxes;
+  return *outboxes;
 }
 
 Conversation::Conversation(const Links& links, Way way) : links_(links), way_(way) {
@@ -276,6 +274,10 @@ void Conversation::Call(const std::function<void()>& call) {
     call();
   }
   CopyOut(secret, &pieces);
+  if (kernel_.has_value()) {
+    pieces.emplace_back(Side::kClient, SentByKernel());
+    CopyOut(secret, &pieces);  // What it made of refused keys.
+  }
   if (HeapWatch::secrets_found() != found) Fail("the secret is left in freed memory");
   for (const auto& [side, bytes] : pieces) Arrive(side, bytes);
 }
@@ -290,8 +292,12 @@ void Conversation::CopyOut(bool secret, std::vector<std::pair<Side, std::string>
     if (outbox.end) end_seen_[side] = true;
     SendQueue queue;
     const bool by_kernel = side == Side::kClient && kernel_.has_value();
-    if (by_kernel) bytes = SealedByKernel(bytes, outbox);
-    if (!by_kernel && way_ == Way::kSlowOutput && !bytes.empty()) {
+    if (by_kernel) {
+      kernel_queue_.Append(outbox.parts(), 0, secret);
+      for (const Outbox::Control& control : outbox.controls()) {
+        kernel_queue_.AppendRecord(control.record, bytes.size() - control.offset);
+      }
+    } else if (way_ == Way::kSlowOutput && !bytes.empty()) {
       queue.Append(outbox.parts(), 1, secret);
       pieces->emplace_back(side, bytes.substr(0, 1));
     } else if (!bytes.empty()) {

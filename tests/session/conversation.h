@@ -27,6 +27,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/send_queue.h"
 #include "proxy/session/session.h"
 #include "tests/session/packets.h"
 #include "tests/support/tls_client.h"
@@ -91,7 +92,13 @@ class Conversation {
   void FinishTls();
   void ClientUpdatesKeys(bool answer);
   // KernelTakesOver: from now on somebody else makes the client's records, as kernel TLS does.
-  void KernelTakesOver();
+  // KernelWaits: the client's socket takes nothing until KernelGoesOn. KernelRefusesKeys: though it
+  // could change them.
+  void KernelTakesOver(bool changes_keys = true);
+  void KernelWaits() { kernel_waits_ = true; }
+  void KernelGoesOn();
+  void KernelRefusesKeys(std::string_view why) { kernel_refusal_ = why; }
+  int keys_changed() const { return keys_changed_; }
   // With late_signatures: the one that was asked for arrives, or word that it failed; also where
   // the session needs it no more.
   void SignatureComes();
@@ -146,6 +153,7 @@ class Conversation {
   Way way() const { return way_; }
 
  private:
+  static Outboxes& Bench();  // One for all sessions, as a worker has it.
   void Do(const std::function<void(Outboxes*)>& act);
   void Say(Side side, std::string_view wire_bytes);
   void Flush();
@@ -156,7 +164,8 @@ class Conversation {
   void GiveSignature(packet::Bytes signature);
   // Runs `call` on the session and takes what it made out, as a worker would.
   void Call(const std::function<void()>& call);
-  std::string SealedByKernel(std::string_view plaintext, const Outbox& outbox);
+  std::string SentByKernel();
+  void ChangeKeys(const tls::WriteKeys& keys);
   void CopyOut(bool secret, std::vector<std::pair<Side, std::string>>* pieces);
   void Arrive(Side side, std::string_view bytes);
   void ArriveAtTlsClient(std::string_view bytes);
@@ -183,6 +192,10 @@ class Conversation {
   bool asked_for_tls_ = false;
   std::unique_ptr<TlsClient> tls_;
   std::optional<tls::RecordMaker> kernel_;
+  SendQueue kernel_queue_;
+  bool kernel_waits_ = false;
+  std::string kernel_refusal_;
+  int keys_changed_ = 0;
   std::string tls_reply_;  // What the TLS client wants sent and didn't send.
   std::optional<tls::SignatureRequest> signature_request_;
   bool close_notify_seen_ = false;

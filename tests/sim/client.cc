@@ -159,7 +159,7 @@ void Client::UpdateKeys(bool asks) {
 }
 
 void Client::IssueQuery(const Command& command) {
-  if (command.new_keys) UpdateKeys(command.asks_for_keys);
+  for (size_t i = 0; i < command.new_keys; ++i) UpdateKeys(command.asks_for_keys);
   const bool infile = command.kind == Command::Kind::kInfile;
   std::string payload = "\x03" + std::string(infile ? "L" : "Q");
   for (const uint64_t value :
@@ -257,13 +257,16 @@ void Client::OnEnd(bool reset) {
     ++host_.coverage.unwelcome;
     completed_ = true;
   }
-  // Asked for keys that the kernel can't change, the proxy ends the session in order.
-  const bool refused = asked_for_keys_ && wire_->kernel_tls != nullptr;
-  if (refused && !completed_ && !left() && !reset) {
+  // Asked for keys that the kernel can't change, the proxy ends the session: in order, unless the
+  // kernel said so too late.
+  const bool cut_off = wire_->keys_refused;
+  const bool refused = asked_for_keys_ && wire_->kernel_tls != nullptr &&
+                       !host_.options.kernel.changes_keys && !reset;
+  if ((refused || cut_off) && !completed_ && !left()) {
     ++host_.coverage.keys_refused;
     completed_ = true;
   }
-  if (host_.options.calm() && completed_) {
+  if (host_.options.calm() && completed_ && !cut_off) {
     if (reset) Fail("client " + plan_.user + ": its connection broke");
     if (tls_done_ && !close_notify_seen_) Fail("client " + plan_.user + ": no close_notify");
   }

@@ -32,7 +32,7 @@ struct KernelTraits {
   size_t breaks = 0;  // A connection breaks at a transfer.
   // Kernel TLS: the versions and ciphers that it takes (KernelTx::Bit); none: it has no TLS.
   uint8_t encrypts = 0;
-  size_t encrypt_fails = 0;   // For all that, EncryptSends fails.
+  size_t encrypt_fails = 0;   // For all that, EncryptSends or ChangeKeys fails.
   bool changes_keys = false;  // As Linux does from 6.14 on.
 };
 

@@ -71,6 +71,7 @@ struct Wire {
   bool secure = false;                   // on a unix socket.
   const Arrival* arrival = nullptr;      // Of a client.
   std::shared_ptr<KernelTx> kernel_tls;  // Once the kernel encrypts what is sent to the peer.
+  bool keys_refused = false;             // ChangeKeys failed.
   uint64_t tls_from = 0;                 // The client's SSLRequest ends here in to_proxy.
   bool tls_begun = false;                // The proxy has read that, and made something of it.
   Tap tap;

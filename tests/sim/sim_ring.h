@@ -43,6 +43,7 @@ class SimRing final : public Ring {
   int32_t SpliceNow(int from, int to, size_t size) override;
   int32_t OpenPipe(size_t size, int* read_fd, int* write_fd) override;
   int32_t EncryptSends(int fd, std::span<const uint8_t> crypto_info) override;
+  int32_t ChangeKeys(int fd, std::span<const uint8_t> crypto_info) override;
   int32_t SendRecordNow(int fd, uint8_t type, std::span<const uint8_t> content) override;
   void ShutdownSend(int fd) override;
   void Close(int fd, bool reset) override;
@@ -94,7 +95,6 @@ class SimRing final : public Ring {
   void Put(Wire* wire, std::string_view bytes);
   int32_t DeliverRecords(Wire* wire, std::string_view bytes, bool spliced);
   void PushRecords(Wire* wire);
-  int32_t ChangeKeys(Wire* wire, const tls::WriteKeys& keys);
   void Took(Wire* wire, size_t count);
   bool BreaksNow(Wire* wire);
 

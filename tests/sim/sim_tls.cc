@@ -14,7 +14,7 @@ int32_t SimRing::EncryptSends(int fd, std::span<const uint8_t> crypto_info) {
   Wire* const wire = Socket(fd, "EncryptSends");
   const std::optional<tls::WriteKeys> keys = KernelTx::ReadKeys(crypto_info);
   Require(keys.has_value(), "EncryptSends with what no kernel takes");
-  if (wire->kernel_tls != nullptr) return ChangeKeys(wire, *keys);
+  Require(wire->kernel_tls == nullptr, "EncryptSends once more");
   Require((traits_.encrypts & KernelTx::Bit(*keys)) != 0, "EncryptSends with another cipher");
   Require(TapBetweenRecords(*wire), "EncryptSends in the middle of a record");
   ++host_.progress;
@@ -32,11 +32,17 @@ int32_t SimRing::EncryptSends(int fd, std::span<const uint8_t> crypto_info) {
   return 0;
 }
 
-// For the same socket once more: TLS 1.3's new keys.
-int32_t SimRing::ChangeKeys(Wire* wire, const tls::WriteKeys& keys) {
+int32_t SimRing::ChangeKeys(int fd, std::span<const uint8_t> crypto_info) {
+  Wire* const wire = Socket(fd, "ChangeKeys");
+  const std::optional<tls::WriteKeys> keys = KernelTx::ReadKeys(crypto_info);
+  Require(wire->kernel_tls != nullptr, "ChangeKeys where nothing is encrypted");
+  Require(keys.has_value() && traits_.changes_keys, "ChangeKeys with what no kernel takes");
   ++host_.progress;
-  if (!traits_.changes_keys) return -EBUSY;
-  wire->kernel_tls->ChangeKeys(keys);
+  if (host_.Lucky(traits_.encrypt_fails)) {
+    wire->keys_refused = true;
+    return -ENOMEM;
+  }
+  wire->kernel_tls->ChangeKeys(*keys);
   ++host_.coverage.keys_changed;
   return 0;
 }

@@ -79,9 +79,10 @@ void World::DrawKernelTls(Dice dice_of_tls) {
 }
 
 KernelTls World::TakenByKernel() const {
-  return KernelTls::Probe([this](std::span<const uint8_t> crypto_info) {
+  return KernelTls::Probe([this](std::span<const uint8_t> crypto_info, bool* changes_keys) {
     const std::optional<tls::WriteKeys> keys = KernelTx::ReadKeys(crypto_info);
     const bool taken = keys.has_value() && (options.kernel.encrypts & KernelTx::Bit(*keys)) != 0;
+    if (changes_keys != nullptr) *changes_keys = taken && options.kernel.changes_keys;
     return taken ? absl::OkStatus() : absl::UnavailableError("not by this kernel");
   });
 }

@@ -37,6 +37,14 @@ Bytes TakePiece(Bytes* from, size_t piece) {
 
 Bytes ToBytes(std::string_view text) { return Bytes(text.begin(), text.end()); }
 
+Bytes FromHex(std::string_view hex) {
+  Bytes bytes;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2) {
+    bytes.push_back(static_cast<uint8_t>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  }
+  return bytes;
+}
+
 Bytes Pattern(size_t size) {
   Bytes bytes(size);
   for (size_t i = 0; i < size; ++i) {

@@ -25,6 +25,7 @@ using Bytes = std::vector<uint8_t>;
 inline constexpr size_t kAtOnce = SIZE_MAX;
 
 Bytes ToBytes(std::string_view text);
+Bytes FromHex(std::string_view hex);
 Bytes Pattern(size_t size);  // Bytes that show when a part is lost or twice there.
 
 // MakeContext makes a Context with a self-signed certificate of the (cached) key of that type.

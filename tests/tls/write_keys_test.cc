@@ -16,14 +16,6 @@ namespace {
 using tests::kTls12;
 using tests::kTls13;
 
-Bytes FromHex(std::string_view hex) {
-  Bytes bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) {
-    bytes.push_back(static_cast<uint8_t>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
-  }
-  return bytes;
-}
-
 Bytes ToBytes(std::span<const uint8_t> bytes) { return Bytes(bytes.begin(), bytes.end()); }
 
 // RFC 8448, 3: the server's application traffic.
@@ -233,38 +225,6 @@ TEST_P(HandOverTest, AnAlertIsAControlRecord) {
   maker.Seal(controls[0].type, controls[0].bytes(), &sealed);
   EXPECT_EQ(Read(sealed, &plain), TlsClient::Status::kError);
   EXPECT_NE(pair_.client->error().find("BAD_RECORD_MAC"), std::string::npos);
-}
-
-TEST_P(HandOverTest, AKeyUpdateWantsNewKeys) {
-  if (GetParam().version != kTls13) GTEST_SKIP() << "TLS 1.3 has it";
-  RecordMaker maker = HandOver();
-  Bytes update;
-  pair_.client->UpdateKeys(true, &update);
-  Bytes plain;
-  Bytes out;
-  EXPECT_EQ(pair_.server->Open(update, &plain, &out), Engine::Status::kNeedMore);
-  EXPECT_TRUE(out.empty());
-  const std::vector<ControlRecord> controls = engine().TakeControls();
-  ASSERT_EQ(controls.size(), 1u);
-  EXPECT_EQ(controls[0].type, ControlRecord::kHandshake);
-  EXPECT_EQ(ToBytes(controls[0].bytes()), (Bytes{24, 0, 0, 1, 0}));
-  // Under the old keys the client still reads: the answer wasn't given.
-  Bytes sealed;
-  maker.Seal(RecordMaker::kData, Pattern(30), &sealed);
-  EXPECT_EQ(Read(sealed, &plain), TlsClient::Status::kNeedMore);
-  EXPECT_EQ(plain, Pattern(30));
-}
-
-TEST_P(HandOverTest, AKeyUpdateThatAsksForNoneWantsNothing) {
-  if (GetParam().version != kTls13) GTEST_SKIP() << "TLS 1.3 has it";
-  HandOver();
-  Bytes update;
-  pair_.client->UpdateKeys(false, &update);
-  Bytes plain;
-  Bytes out;
-  EXPECT_EQ(pair_.server->Open(update, &plain, &out), Engine::Status::kNeedMore);
-  EXPECT_TRUE(engine().TakeControls().empty());
-  EXPECT_EQ(SendToServer(&pair_, Pattern(10)), Pattern(10));
 }
 
 TEST_P(HandOverTest, NoKeysAfterAnAlert) {

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
-"""Prints the table of write_keys_test.cc: what OpenSSL, as a server, derived and sent.
+"""Prints the tables of write_keys_test.cc: what OpenSSL, as a server, derived and sent.
 
     tests/tls/write_keys_vectors.py        other bytes each time
 
 A client and a server of Python's ssl module (OpenSSL) are joined in memory, for each cipher and
 version. OpenSSL's key log gives the traffic secret, or TLS 1.2's master secret, from which the key
 block is computed here by RFC 5246, 5. The record is the server's third with data, as it was sent.
+Then the same after the server's KeyUpdate, with the first traffic secret all the same.
 """
 
+import ctypes
 import hmac
 import os
 import ssl
@@ -53,7 +55,15 @@ def records_of(data):
     return found
 
 
-def talk(folder, version, cipher):
+def update_keys(server):
+    """What Python can't: it has the SSL* behind an object's head and one more pointer."""
+    library = ctypes.CDLL("libssl.so.3")
+    ssl_at = id(server._sslobj) + 3 * ctypes.sizeof(ctypes.c_void_p)  # pylint: disable=W0212
+    pointer = ctypes.c_void_p.from_address(ssl_at)
+    assert library.SSL_key_update(pointer, 0) == 1 and library.SSL_do_handshake(pointer) == 1
+
+
+def talk(folder, version, cipher, update):
     """(the key log's words, all that the server sent, its third record with data)"""
     exact = getattr(ssl.TLSVersion, "TLSv1_" + version[-1])
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -81,6 +91,9 @@ def talk(folder, version, cipher):
                 sent += more
                 kept(more)
     assert ends[0].cipher()[0] == cipher
+    if update:
+        ends[1].write(b"zero")
+        update_keys(ends[1])
     down.read()
     for text in (b"one", b"two", b"The third record."):
         ends[1].write(text)
@@ -89,13 +102,14 @@ def talk(folder, version, cipher):
     return words, sent, records_of(down.read())[2]
 
 
-def vector(aead, version, cipher, name, size):
+def vector(suite, update):
+    aead, version, cipher, name, size = suite
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
              "-nodes", "-subj", "/CN=x", "-keyout", folder + "/key", "-out", folder + "/cert"],
             check=True, capture_output=True)
-        words, sent, record = talk(folder, version, cipher)
+        words, sent, record = talk(folder, version, cipher, update)
     if version == "1.3":
         secret, = [w[2] for w in words if w[0] == "SERVER_TRAFFIC_SECRET_0"]
     else:
@@ -105,7 +119,8 @@ def vector(aead, version, cipher, name, size):
                      server_random + bytes.fromhex(client_random), size, name).hex()
     # Sequence numbers begin with the keys: TLS 1.2's Finished has the first.
     sequence = 2 if version == "1.3" else 3
-    print(f"    {{Aead::{aead}, {str(version == '1.3').lower()}, EVP_{name}, {sequence},")
+    print(f"    {{Aead::{aead}, {str(version == '1.3').lower()}, EVP_{name}, {sequence},"
+          if not update else f"    {{Aead::{aead}, EVP_{name},")
     for text in (secret, record.hex()):
         parts = [text[at:at + 88] for at in range(0, len(text), 88)]
         print("\n".join(f'     "{part}"' for part in parts) + ("}," if text != secret else ","))
@@ -113,14 +128,17 @@ def vector(aead, version, cipher, name, size):
 
 def main():
     if len(sys.argv) > 1:
-        vector(*SUITES[int(sys.argv[1])])
+        vector(SUITES[int(sys.argv[1])], len(sys.argv) > 2)
         return
-    for number, (_, _, cipher, _, _) in enumerate(SUITES):
+    runs = [(str(number),) for number in range(len(SUITES))]
+    runs += [(str(number), "update") for number, suite in enumerate(SUITES) if suite[1] == "1.3"]
+    for run in runs:
+        cipher = SUITES[int(run[0])][2]
         with tempfile.NamedTemporaryFile("w") as file:
             if cipher.startswith("TLS_"):
                 file.write(CONFIGURATION.format(cipher))
                 file.flush()
-            subprocess.run([sys.executable, __file__, str(number)], check=True,
+            subprocess.run([sys.executable, __file__, *run], check=True,
                            env=dict(os.environ, OPENSSL_CONF=file.name))
 
 
