@@ -159,7 +159,7 @@ void Client::UpdateKeys(bool asks) {
 }
 
 void Client::IssueQuery(const Command& command) {
-  if (command.new_keys) UpdateKeys(command.asks_for_keys);
+  for (size_t i = 0; i < command.new_keys; ++i) UpdateKeys(command.asks_for_keys);
   const bool infile = command.kind == Command::Kind::kInfile;
   std::string payload = "\x03" + std::string(infile ? "L" : "Q");
   for (const uint64_t value :

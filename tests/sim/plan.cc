@@ -75,8 +75,8 @@ Command MakeCommand(Host* host) {
 }
 
 void DrawNewKeys(Dice& dice, Command* command) {
-  command->new_keys = dice.OneIn(4);
-  command->asks_for_keys = dice.OneIn(3);
+  command->new_keys = dice.OneIn(3) ? dice.Size(3) : 0;
+  command->asks_for_keys = dice.OneIn(2);
 }
 
 }  // namespace

@@ -36,8 +36,8 @@ struct Command {
   uint32_t seed = 0;
   size_t upload = 0;           // Bytes behind the command's text, or of the file.
   size_t download = 0;         // Bytes of the answer.
-  bool new_keys = false;       // On TLS 1.3: a KeyUpdate goes ahead of it,
-  bool asks_for_keys = false;  // which asks for the proxy's.
+  size_t new_keys = 0;         // On TLS 1.3: so many KeyUpdates go ahead of it,
+  bool asks_for_keys = false;  // each of which asks for the proxy's.
 };
 
 // How somebody leaves who leaves early.
