@@ -32,6 +32,8 @@ class KernelTx {
   void AddRecord(uint8_t type, std::string_view plain);
   // DropAll: the socket takes nothing more.
   void DropAll();
+  // alert_waits: so that a FIN would overtake it.
+  bool alert_waits() const { return alert_made_ && !waiting.empty(); }
   // ChangeKeys: those of the records that are to be made. Behind a KeyUpdate, and with fresh ones.
   void ChangeKeys(const tls::WriteKeys& keys);
 
@@ -45,6 +47,7 @@ class KernelTx {
   tls::WriteKeys keys_;
   tls::RecordMaker maker_;
   bool update_sent_ = false;  // Under keys_ nothing follows.
+  bool alert_made_ = false;
 };
 
 }  // namespace sallyport::sim

@@ -182,7 +182,10 @@ void SimRing::ShutdownSend(int fd) {
   File& file = host_.net.file(fd, "ShutdownSend");
   Require(file.connected, "ShutdownSend of what is no connected socket");
   Require(!file.wire->to_peer.ended, "a second FIN");
-  if (file.wire->kernel_tls != nullptr) file.wire->kernel_tls->DropAll();
+  if (KernelTx* const kernel = file.wire->kernel_tls.get(); kernel != nullptr) {
+    Require(!kernel->alert_waits(), "a FIN overtakes an alert");
+    kernel->DropAll();
+  }
   file.wire->to_peer.ended = true;
   ++host_.progress;
 }

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "tests/sim/arrival.h"
 #include "tests/sim/failure.h"
 #include "tests/support/test_certs.h"
 
@@ -187,6 +188,12 @@ void World::MaybeInspect() {
   const std::vector<SessionInfo> sessions = running.worker->ListNow({}).sessions;
   Require(sessions.size() == running.worker->stats().connections_open.value(),
           "a session is not on the list");
+  for (const SessionInfo& session : sessions) {
+    const Client* const client = options.hostile ? nullptr : FindClient(session.user);
+    Require(client == nullptr ||
+                session.client == SocketAddress(client->plan().arrival.known).ToString(),
+            "a session is listed under another address");
+  }
   if (!options.stops || sessions.empty()) return;
   stopped = true;
   (void)running.worker->CloseSession(sessions[dice.Below(sessions.size())].id);
