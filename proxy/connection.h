@@ -184,7 +184,7 @@ class Connection {
   void GiveSignature(std::span<const uint8_t> signature);
   void SendOutboxes(bool secret);
   void Send(Side to, const Outbox& outbox, bool secret);
-  void SendQueued(Side to);
+  void SendQueued(Side to, bool polled);
   int32_t SendRecord(Side to);
   void AfterSend(Side to);
   void Break(Side side);

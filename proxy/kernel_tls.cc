@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "proxy/ring/ring.h"
 #include "tls/secret.h"
 
 namespace sallyport {
@@ -71,7 +69,7 @@ CryptoInfo::CryptoInfo(const tls::WriteKeys& keys) {
 
 CryptoInfo::~CryptoInfo() { tls::Wipe(memory_); }
 
-KernelTls KernelTls::Probe() {
+KernelTls KernelTls::Probe(const Prober& prober) {
   KernelTls found;
   std::string last;
   for (const bool tls13 : {false, true}) {
@@ -81,8 +79,7 @@ KernelTls KernelTls::Probe() {
       keys.tls13 = tls13;
       keys.key_size = aead == tls::Aead::kAes128Gcm ? 16 : 32;
       bool changes_keys = false;
-      const absl::Status status =
-          ProbeEncryptSends(CryptoInfo(keys).bytes(), tls13 ? &changes_keys : nullptr);
+      const absl::Status status = prober(CryptoInfo(keys).bytes(), tls13 ? &changes_keys : nullptr);
       if (status.ok()) {
         found.taken_ |= Bit(keys);
         if (changes_keys) found.changed_ |= Bit(keys);

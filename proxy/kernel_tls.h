@@ -9,9 +9,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
+#include "absl/status/status.h"
+#include "proxy/ring/ring.h"
 #include "tls/write_keys.h"
 
 namespace sallyport {
@@ -20,8 +23,10 @@ namespace sallyport {
 // it was probed.
 class KernelTls {
  public:
-  // Probe tries each on a connection of its own over loopback.
-  static KernelTls Probe();
+  // Probe tries each: on a connection of its own over loopback, unless somebody else answers.
+  using Prober =
+      std::function<absl::Status(std::span<const uint8_t> crypto_info, bool* changes_keys)>;
+  static KernelTls Probe(const Prober& prober = ProbeEncryptSends);
 
   bool any() const { return taken_ != 0; }
   bool Takes(const tls::WriteKeys& keys) const { return (taken_ & Bit(keys)) != 0; }

@@ -323,23 +323,28 @@ void Connection::OnSendPoll(Side to) {
   if (closing_) return CloseIfQuiet();
   active_ms_ = ring().now_ms();
   const Side from = Other(to);
-  if (links_[from].piped > 0) PushPipe(from);
+  const bool pushes = links_[from].piped > 0;
+  if (pushes) PushPipe(from);
   if (links_[from].piped == 0) {
-    SendQueued(to);
+    SendQueued(to, !pushes);
     DropPipe(from);
   }
   AfterSend(to);
   Settle();
 }
 
-// Sends what waits in the queue, as far as the socket takes it.
-void Connection::SendQueued(Side to) {
+// Sends what waits in the queue, as far as the socket takes it. `polled`: nothing was sent since
+// the Poll. What is sent may use up the room that it told of, so a record behind that needs
+// another.
+void Connection::SendQueued(Side to, bool polled) {
   Link& link = links_[to];
   while (!link.queue.empty() && !link.broken) {
     int32_t sent;
     if (link.queue.record_next()) {
+      if (!polled) return;
       sent = SendRecord(to);
     } else {
+      polled = false;
       const std::span<const uint8_t> front = link.queue.front();
       const iovec part = {const_cast<uint8_t*>(front.data()), front.size()};
       sent = ring().SendNow(link.fd, {&part, 1});

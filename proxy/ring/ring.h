@@ -145,9 +145,10 @@ class Ring {
   // or there is nothing yet: bytes that the kernel holds for a record to be would get the new keys.
   virtual int32_t ChangeKeys(int fd, std::span<const uint8_t> crypto_info) = 0;
   // SendRecordNow sends a record of another type than data: 0, or -EAGAIN and so on. REQUIRES: fd
-  // encrypts its sends. Only where a Poll said that fd can be sent to is it certain that a FIN may
-  // follow at once: the kernel may hold records back that shutdown(2) doesn't know of, up to one,
-  // and this call is what pushes them out, where there is room for them.
+  // encrypts its sends. Only where a Poll said that fd can be sent to, and nothing was since, is it
+  // certain that a FIN may follow at once: the kernel may hold records back that shutdown(2)
+  // doesn't know of, up to one, and this call is what pushes them out, where there is room for
+  // them.
   virtual int32_t SendRecordNow(int fd, uint8_t type, std::span<const uint8_t> content) = 0;
 
   // ShutdownSend sends FIN. Errors (the peer is gone already) don't matter and aren't told.

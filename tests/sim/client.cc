@@ -1,5 +1,7 @@
 #include "tests/sim/client.h"
 
+#include <openssl/ssl.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -24,6 +26,14 @@ std::string_view AsText(std::span<const uint8_t> bytes) {
 Client::Client(Host* host, Wire* wire, Plan plan) : Peer(host, wire), plan_(std::move(plan)) {
   SetDeparture(plan_.leave_after, plan_.departure);
   SetPatience(plan_.patience);
+  wire_->arrival = &plan_.arrival;
+  std::string first = plan_.arrival.header;
+  if (plan_.glued_request) {
+    ++host_.coverage.glued_requests;
+    std::string hello;
+    first += PrepareTls(&hello) + hello;
+  }
+  if (!first.empty()) Send(first);
 }
 
 // --- Layers: TLS, compression, packets.
@@ -87,6 +97,9 @@ void Client::TakePlain(std::string_view bytes) {
       OnAuthPacket(payload);
     }
     if (left() && !host_.options.hostile) return;
+    if (state_ != State::kTls) continue;
+    const std::string rest = packets_.TakeRest();
+    return rest.empty() ? void() : TakeTls(rest);
   }
   if (state_ != State::kCommands || packets_.rest().empty()) return;
   const std::string rest = packets_.TakeRest();
@@ -131,10 +144,22 @@ void Client::Issue() {
     }
     IssueQuery(command);
   }
-  if (!blocked_ && awaited_.empty() && next_command_ == plan_.commands.size()) Quit();
+  if (blocked_ || next_command_ != plan_.commands.size()) return;
+  if (awaited_.empty()) return Quit();
+  if (plan_.hasty) SayQuit();
+}
+
+void Client::UpdateKeys(bool asks) {
+  if (!tls_done_ || SSL_version(tls_->ssl()) != TLS1_3_VERSION) return;
+  asked_for_keys_ = asked_for_keys_ || asks;
+  if (asks) ++host_.coverage.keys_asked;
+  std::vector<uint8_t> out;
+  tls_->UpdateKeys(asks, &out);
+  Send(AsText(out));
 }
 
 void Client::IssueQuery(const Command& command) {
+  for (size_t i = 0; i < command.new_keys; ++i) UpdateKeys(command.asks_for_keys);
   const bool infile = command.kind == Command::Kind::kInfile;
   std::string payload = "\x03" + std::string(infile ? "L" : "Q");
   for (const uint64_t value :
@@ -198,12 +223,17 @@ void Client::Match(std::string_view bytes) {
   }
 }
 
+void Client::SayQuit() {
+  if (std::exchange(quit_said_, true)) return;
+  const std::string packet = tests::Packet(0, kQuit);
+  command_log_ += packet;
+  Say(packet);
+}
+
 void Client::Quit() {
   state_ = State::kFinished;
   if (plan_.quits) {
-    const std::string packet = tests::Packet(0, kQuit);
-    command_log_ += packet;
-    Say(packet);
+    SayQuit();
   } else if (host_.dice.OneIn(2)) {
     SendCloseNotify();
   }
@@ -221,7 +251,22 @@ void Client::Wrong(const std::string& what) {
 }
 
 void Client::OnEnd(bool reset) {
-  if (host_.options.calm() && completed_) {
+  // Without a word.
+  const bool bad_header = plan_.arrival.kind == Arrival::Kind::kBadHeader;
+  if (bad_header && state_ == State::kGreeting && packets_.rest().empty() && !left()) {
+    ++host_.coverage.unwelcome;
+    completed_ = true;
+  }
+  // Asked for keys that the kernel can't change, the proxy ends the session: in order, unless the
+  // kernel said so too late.
+  const bool cut_off = wire_->keys_refused;
+  const bool refused = asked_for_keys_ && wire_->kernel_tls != nullptr &&
+                       !host_.options.kernel.changes_keys && !reset;
+  if ((refused || cut_off) && !completed_ && !left()) {
+    ++host_.coverage.keys_refused;
+    completed_ = true;
+  }
+  if (host_.options.calm() && completed_ && !cut_off) {
     if (reset) Fail("client " + plan_.user + ": its connection broke");
     if (tls_done_ && !close_notify_seen_) Fail("client " + plan_.user + ": no close_notify");
   }

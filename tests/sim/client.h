@@ -32,6 +32,8 @@ class Client final : public Peer {
   std::string asking_login_payload() const;
   // ServedBy: the server that knows it; where the proxy greets, the greeting doesn't tell.
   void ServedBy(Server* server) { server_ = server; }
+  // tls_words: of the finished handshake.
+  TlsWords tls_words() const;
   // command_log: bytes of commands and files that no server has compared yet. Authentication's
   // packets aren't among them.
   std::string& command_log() { return command_log_; }
@@ -61,6 +63,7 @@ class Client final : public Peer {
   // --- Log-in (client_login.cc).
   void OnGreeting(const std::string& payload);
   void OnProxyGreeting(const std::string& payload);
+  std::string PrepareTls(std::string* hello);
   void StartTls();
   void LogIn();
   void ChangeUser();
@@ -79,8 +82,10 @@ class Client final : public Peer {
   // --- Commands.
   void Issue();
   void IssueQuery(const Command& command);
+  void UpdateKeys(bool asks);
   void SendFile(const Command& command);
   void Match(std::string_view bytes);
+  void SayQuit();
   void Quit();
 
   // A mismatch: a failure, unless peers say what they like in this world.
@@ -89,8 +94,10 @@ class Client final : public Peer {
   const Plan plan_;
   State state_ = State::kGreeting;
   std::unique_ptr<tests::TlsClient> tls_;
+  std::unique_ptr<tests::TlsClient> tls_to_be_;  // Until the greeting came.
   bool tls_done_ = false;
   bool close_notify_seen_ = false;
+  bool asked_for_keys_ = false;
   bool compression_on_ = false;
   Compression compression_;
   Packets packets_;
@@ -106,6 +113,7 @@ class Client final : public Peer {
 
   size_t next_command_ = 0;
   std::deque<Awaited> awaited_;
+  bool quit_said_ = false;
   bool blocked_ = false;  // A command that must be answered before anything else is sent.
   std::string command_log_;
   std::string error_;       // The ERR_Packet that ended it.

@@ -1,4 +1,6 @@
 // Client's log-in and COM_CHANGE_USER.
+#include <openssl/ssl.h>
+
 #include <utility>
 
 #include "packet/asking_plugin.h"
@@ -31,6 +33,8 @@ std::string Client::password() const {
 
 void Client::OnGreeting(const std::string& payload) {
   if (payload.substr(0, 1) == "\xFF") return OnError(payload);
+  if (!plan_.arrival.welcome()) return Wrong("greeted without a PROXY header");
+  if (!plan_.arrival.header.empty()) ++host_.coverage.headers;
   if (host_.options.greets) return OnProxyGreeting(payload);
   constexpr size_t kNonceAt = 1 + sizeof("9.7.4-test") + 4;
   nonce_ = payload.size() < kNonceAt + 8 ? "" : payload.substr(kNonceAt, 8);
@@ -59,22 +63,34 @@ void Client::OnProxyGreeting(const std::string& payload) {
   StartTls();
 }
 
-void Client::StartTls() {
-  state_ = State::kTls;
-  ++host_.coverage.on_tls;
+// Makes SSLRequest, which it returns, and ClientHello.
+std::string Client::PrepareTls(std::string* hello) {
   tests::TlsClientOptions options;
   options.version_max = plan_.tls12 ? tests::kTls12 : tests::kTls13;
   if (plan_.resume && !host_.tickets.empty()) {
     options.session = host_.tickets[host_.dice.Below(host_.tickets.size())];
+  } else {
+    options.ciphers = plan_.cipher;
   }
-  const std::string request = tests::Packet(id_, tests::SslRequest(plan_.flags));
-  id_ = static_cast<uint8_t>(id_ + 1);
+  const std::string request = tests::Packet(1, tests::SslRequest(plan_.flags));
   std::vector<uint8_t> out;
   std::span<const uint8_t> nothing;
-  tls_ = std::make_unique<tests::TlsClient>(options);
-  (void)tls_->Handshake(&nothing, &out);
-  const std::string hello(out.begin(), out.end());
-  wire_->tls_from = wire_->to_proxy.written + request.size();
+  tls_to_be_ = std::make_unique<tests::TlsClient>(options);
+  (void)tls_to_be_->Handshake(&nothing, &out);
+  hello->assign(out.begin(), out.end());
+  const size_t ahead = plan_.glued_request ? plan_.arrival.header.size() : 0;
+  wire_->tls_from = wire_->to_proxy.written + ahead + request.size();
+  return request;
+}
+
+void Client::StartTls() {
+  state_ = State::kTls;
+  ++host_.coverage.on_tls;
+  std::string hello;
+  const std::string request = plan_.glued_request ? "" : PrepareTls(&hello);
+  tls_ = std::move(tls_to_be_);
+  id_ = static_cast<uint8_t>(id_ + 1);
+  if (plan_.glued_request) return;  // They went ahead.
   if (plan_.clear_login) {
     return Send(
         request +
@@ -83,6 +99,12 @@ void Client::StartTls() {
   if (plan_.glued_hello) return Send(request + hello);
   Send(request);
   Send(hello);
+}
+
+TlsWords Client::tls_words() const {
+  if (!tls_done_) return {};
+  return {SSL_get_version(tls_->ssl()),
+          SSL_CIPHER_standard_name(SSL_get_current_cipher(tls_->ssl()))};
 }
 
 void Client::LogIn() {
@@ -188,7 +210,9 @@ void Client::OnError(const std::string& payload) {
   const bool forbidden =
       account().MaySendSecret() && !options.unix_server && !options.allow_cleartext_password;
   const bool expected = (code == 1045 && account().wrong) || (code == 1045 && ours && forbidden) ||
-                        (code == 3159 && options.tls_required && !plan_.tls);
+                        (code == 3159 && options.tls_required && !plan_.tls) ||
+                        (code == 1159 && plan_.arrival.kind == Arrival::Kind::kNoHeader);
+  if (!plan_.arrival.welcome()) ++host_.coverage.unwelcome;
   if (!expected && (options.calm() || code == 1043 || (code == 2027 && !options.hostile))) {
     Wrong("was refused: " + error_);
   }

@@ -30,6 +30,10 @@ struct KernelTraits {
   size_t connect_fails = 0;
   size_t connect_hangs = 0;
   size_t breaks = 0;  // A connection breaks at a transfer.
+  // Kernel TLS: the versions and ciphers that it takes (KernelTx::Bit); none: it has no TLS.
+  uint8_t encrypts = 0;
+  size_t encrypt_fails = 0;   // For all that, EncryptSends or ChangeKeys fails.
+  bool changes_keys = false;  // As Linux does from 6.14 on.
 };
 
 // What kind of world it is.
@@ -47,10 +51,13 @@ struct Options {
   bool leavers = false;      // Peers leave early, stall, are killed.
   bool hostile = false;      // And say what nobody should: then only the proxy's own rules hold.
   bool clock_jumps = false;
-  bool stops = false;    // Workers are stopped while sessions run.
-  bool reloads = false;  // They get new snapshots of what they serve.
-  bool bulk = false;     // Much data through large buffers.
-  bool large = false;    // Packets of 16 MiB.
+  bool stops = false;            // Workers are stopped while sessions run.
+  bool reloads = false;          // They get new snapshots of what they serve.
+  bool bulk = false;             // Much data through large buffers.
+  bool behind_balancer = false;  // Most clients come through one, which sends PROXY headers.
+  bool unix_clients = false;     // Some come by a unix socket.
+  int header_out = 0;            // The version of the PROXY header for servers; 0: none.
+  bool large = false;            // Packets of 16 MiB.
   // By server: it refuses every connection. At least one does not.
   std::vector<bool> servers_down = {false};
   KernelTraits kernel;
@@ -72,6 +79,10 @@ struct Coverage {
   uint64_t left_early = 0, throwaway_logins = 0, refused = 0, bytes = 0, spliced = 0;
   uint64_t next_servers = 0;  // Connections that found a server down.
   uint64_t asked = 0;         // Log-ins that the proxy has servers ask for.
+  uint64_t encrypted = 0, encrypt_failures = 0, records_waited = 0, keys_asked = 0;
+  uint64_t encrypted_spliced = 0, records_left_open = 0;  // Bytes; records.
+  uint64_t keys_refused = 0, keys_changed = 0;
+  uint64_t headers = 0, unwelcome = 0, glued_requests = 0, server_headers = 0;
   uint64_t completions = 0, cancels = 0, out_of_buffers = 0, drains = 0, early_takes = 0;
   uint64_t trace = 0;  // A hash of all completions, in order.
 };
@@ -89,6 +100,7 @@ class Host {
   // Null when nobody is called that.
   virtual Client* FindClient(std::string_view user) = 0;
   virtual Server* FindServer(std::string_view nonce) = 0;
+  virtual const Client* ClientOf(const Wire* wire) = 0;
 
   // Lucky is true once in `odds`; never when they are 0 or the world is eager.
   bool Lucky(size_t odds) { return odds != 0 && !eager && dice.OneIn(odds); }

@@ -65,6 +65,18 @@ void Print(const Coverage& seen, uint64_t worlds) {
   print("out_of_buffers", seen.out_of_buffers);
   print("next_servers", seen.next_servers);
   print("asked", seen.asked);
+  print("encrypted", seen.encrypted);
+  print("encrypt_failures", seen.encrypt_failures);
+  print("records_waited", seen.records_waited);
+  print("records_left_open", seen.records_left_open);
+  print("encrypted_spliced", seen.encrypted_spliced);
+  print("keys_asked", seen.keys_asked);
+  print("keys_refused", seen.keys_refused);
+  print("keys_changed", seen.keys_changed);
+  print("headers", seen.headers);
+  print("unwelcome", seen.unwelcome);
+  print("glued_requests", seen.glued_requests);
+  print("server_headers", seen.server_headers);
   print("drains", seen.drains);
   print("early_takes", seen.early_takes);
   print("trace", seen.trace);

@@ -15,6 +15,9 @@
 
 namespace sallyport::sim {
 
+struct Arrival;
+class KernelTx;
+
 // One direction of a connection: what the writer's and the reader's kernel hold of it.
 struct Stream {
   std::string bytes;
@@ -49,8 +52,9 @@ struct Stream {
 struct Tap {
   enum class Mode { kUndecided, kRecords, kClear };
   Mode mode = Mode::kUndecided;
-  std::string head;        // Of a TLS record or the greeting, as far as it is known.
-  uint64_t clear = 0;      // Bytes before the proxy had the SSLRequest.
+  std::string first;       // Of the first packet, mostly the greeting, as far as it is known.
+  std::string head;        // Of a TLS record, likewise.
+  uint64_t clear = 0;      // Bytes of the first packet, or before the proxy had the SSLRequest.
   size_t record_left = 0;  // Of that record.
   std::string tail;        // The last bytes that went to a server.
 };
@@ -63,10 +67,13 @@ struct Wire {
   bool proxy_gone = false;  // The proxy closed its own.
   bool reset_to_proxy = false;
   bool reset_to_peer = false;
-  bool to_server = false;  // The peer is a server,
-  bool secure = false;     // on a unix socket.
-  uint64_t tls_from = 0;   // The client's SSLRequest ends here in to_proxy.
-  bool tls_begun = false;  // The proxy has read that, and made something of it.
+  bool to_server = false;                // The peer is a server,
+  bool secure = false;                   // on a unix socket.
+  const Arrival* arrival = nullptr;      // Of a client.
+  std::shared_ptr<KernelTx> kernel_tls;  // Once the kernel encrypts what is sent to the peer.
+  bool keys_refused = false;             // ChangeKeys failed.
+  uint64_t tls_from = 0;                 // The client's SSLRequest ends here in to_proxy.
+  bool tls_begun = false;                // The proxy has read that, and made something of it.
   Tap tap;
 
   // What the peer does.

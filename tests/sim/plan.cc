@@ -74,6 +74,11 @@ Command MakeCommand(Host* host) {
   return command;
 }
 
+void DrawNewKeys(Dice& dice, Command* command) {
+  command->new_keys = dice.OneIn(3) ? dice.Size(3) : 0;
+  command->asks_for_keys = dice.OneIn(2);
+}
+
 }  // namespace
 
 bool Account::at_once() const {
@@ -97,12 +102,21 @@ Plan MakePlan(Host* host, size_t number) {
   const Options& options = host->options;
   Plan plan;
   plan.user = "u" + std::to_string(number);
+  plan.arrival = DrawArrival(host, number);
   // Not in every world is TLS worth its price.
   plan.tls = options.tls_offered && (options.tls_required ? !dice.OneIn(10) : dice.OneIn(4));
+  if (options.kernel.encrypts != 0 && dice.OneIn(3)) plan.tls = true;
   plan.tls12 = dice.OneIn(2);
   plan.resume = dice.OneIn(2);
   plan.glued_hello = dice.OneIn(4);
   plan.clear_login = options.hostile && dice.OneIn(4);
+  const bool header = plan.arrival.welcome() && !plan.arrival.header.empty();
+  plan.glued_request = header && plan.tls && !plan.clear_login && dice.OneIn(2);
+  if (plan.tls && options.kernel.encrypts != 0 && dice.OneIn(2)) {
+    plan.cipher =
+        dice.Of<std::string_view>({"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+                                   "ECDHE-ECDSA-CHACHA20-POLY1305"});
+  }
   plan.ssl_flag_again = !dice.OneIn(5);
   plan.flags = tests::kFlags | packet::CLIENT_LOCAL_FILES | packet::MULTI_FACTOR_AUTHENTICATION;
   if (dice.OneIn(6)) plan.flags &= ~packet::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA;
@@ -110,12 +124,14 @@ Plan MakePlan(Host* host, size_t number) {
   plan.accounts.push_back(MakeAccount(host, false));
   for (size_t left = dice.Below(6); left > 0; --left) {
     plan.commands.push_back(MakeCommand(host));
+    if (plan.tls && options.kernel.encrypts != 0) DrawNewKeys(dice, &plan.commands.back());
     if (!dice.OneIn(10)) continue;
     plan.commands.push_back({.kind = Command::Kind::kChangeUser});
     // Behind compression the proxy can't see it, and can't mediate.
     plan.accounts.push_back(MakeAccount(host, plan.compressed()));
   }
   plan.quits = !dice.OneIn(4);
+  plan.hasty = plan.quits && options.kernel.encrypts != 0 && dice.OneIn(3);
   if (options.leavers && dice.OneIn(3)) {
     plan.leave_after = dice.Below(dice.OneIn(2) ? 10 : 40);
     plan.departure = dice.Of({Departure::kClose, Departure::kHalfClose, Departure::kReset,

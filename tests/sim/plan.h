@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/sim/arrival.h"
 #include "tests/sim/host.h"
 
 namespace sallyport::sim {
@@ -33,8 +34,10 @@ struct Command {
   bool behind = false;  // Sent without waiting for the answers of those before it.
   bool whole = false;   // A query: its answer's bytes are one payload.
   uint32_t seed = 0;
-  size_t upload = 0;    // Bytes behind the command's text, or of the file.
-  size_t download = 0;  // Bytes of the answer.
+  size_t upload = 0;           // Bytes behind the command's text, or of the file.
+  size_t download = 0;         // Bytes of the answer.
+  size_t new_keys = 0;         // On TLS 1.3: so many KeyUpdates go ahead of it,
+  bool asks_for_keys = false;  // each of which asks for the proxy's.
 };
 
 // How somebody leaves who leaves early.
@@ -42,16 +45,20 @@ enum class Departure { kClose, kHalfClose, kReset, kCloseNotify, kStall, kGarbag
 
 struct Plan {
   std::string user;
+  Arrival arrival;
   bool tls = false;
   bool tls12 = false;
   bool resume = false;
+  std::string_view cipher;     // Of TLS 1.2; empty: what the library likes best.
   bool glued_hello = false;    // SSLRequest and ClientHello in one send.
+  bool glued_request = false;  // SSLRequest and ClientHello glued to the PROXY header.
   bool clear_login = false;    // A log-in in clear behind the SSLRequest: injected on the way.
   bool ssl_flag_again = true;  // HandshakeResponse41 repeats CLIENT_SSL.
   uint32_t flags = 0;
   std::vector<Account> accounts;  // accounts[0] is the log-in's, the others COM_CHANGE_USERs'.
   std::vector<Command> commands;
   bool quits = true;              // Ends with COM_QUIT; else with its sockets only.
+  bool hasty = false;             // It says COM_QUIT behind its last query.
   size_t leave_after = SIZE_MAX;  // Events of its life.
   Departure departure = Departure::kClose;
   size_t patience = 0;  // It reads and sends only once in so many steps, when not 0.

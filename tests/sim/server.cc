@@ -39,8 +39,34 @@ Server::Server(Host* host, Wire* wire, size_t number)
     End();
     return;
   }
+  header_due_ = host_.options.header_out != 0;
+  // MariaDB doesn't wait for it, Percona's server does.
+  if (!header_due_ || dice.OneIn(2)) Greet();
+}
+
+void Server::Greet() {
   greeted_ = true;
   Say(GreetingPayload(false));
+}
+
+// The first bytes are one right header. Returns what follows it.
+std::string_view Server::TakeHeader(std::string_view bytes) {
+  const Client* const client = host_.ClientOf(wire_->other);
+  Require(client != nullptr, "a server without a client");
+  const bool tls_known = host_.options.greets && client->tls_done();
+  const std::string expected = ServerHeader(host_.options.header_out, client->plan().arrival,
+                                            tls_known ? client->tls_words() : TlsWords());
+  const size_t size = std::min(bytes.size(), expected.size() - header_.size());
+  header_ += bytes.substr(0, size);
+  if (!std::string_view(expected).starts_with(header_)) {
+    Wrong("another PROXY header: " + header_);
+  }
+  bytes.remove_prefix(size);
+  if (header_.size() < expected.size()) return bytes;
+  header_due_ = false;
+  ++host_.coverage.server_headers;
+  if (!greeted_) Greet();
+  return bytes;
 }
 
 std::string Server::GreetingPayload(bool tls) const {
@@ -70,6 +96,7 @@ void Server::SayBytes(std::string_view bytes) {
 
 void Server::OnBytes(std::string_view bytes) {
   if (state_ == State::kOver) return;  // It reads on, so that its last words aren't lost.
+  if (header_due_) bytes = TakeHeader(bytes);
   const std::string unwrapped = compression_on_ ? compression_.Unwrap(bytes) : "";
   packets_.Add(compression_on_ ? unwrapped : bytes);
   packet::Header header;

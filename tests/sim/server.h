@@ -39,6 +39,8 @@ class Server final : public Peer {
   void OnBytes(std::string_view bytes) override;
   void OnEnd(bool reset) override;
 
+  void Greet();
+  std::string_view TakeHeader(std::string_view bytes);
   void Say(std::string_view payload);
   void SayBytes(std::string_view bytes);
   void OnPacket(packet::Header header, const std::string& payload);
@@ -75,6 +77,8 @@ class Server final : public Peer {
   Compression compression_;
 
   Client* client_ = nullptr;  // Once it has told its name.
+  bool header_due_ = false;   // The proxy's PROXY header comes first.
+  std::string header_;        // As far as it came.
   bool greeted_ = false;
   bool login_seen_ = false;
   std::string nonce_;

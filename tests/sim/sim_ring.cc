@@ -1,6 +1,5 @@
 #include "tests/sim/sim_ring.h"
 
-#include <netinet/in.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -11,7 +10,9 @@
 #include "proxy/limits.h"
 #include "proxy/pipe_pool.h"
 #include "tests/sim/addresses.h"
+#include "tests/sim/arrival.h"
 #include "tests/sim/failure.h"
+#include "tests/sim/kernel_tx.h"
 #include "tests/sim/tap.h"
 
 namespace sallyport::sim {
@@ -62,6 +63,10 @@ void SimRing::Connect(int fd, const Address* address, OpTag tag) {
   // question for its client's address.
   const Owner& owner = OwnerOf(tag);
   Op op{.tag = tag, .fd = fd};
+  const Arrival& arrival = *owner.client->arrival;
+  Require(host_.options.hostile ||
+              (arrival.welcome() && owner.client->to_proxy.read >= arrival.header.size()),
+          "a server is dialled for a client without its PROXY header");
   const std::vector<bool>& down = host_.options.servers_down;
   const size_t server_place = ServerPlaceOf(*address);
   Require(server_place < down.size(), "Connect to another server");
@@ -123,6 +128,9 @@ SimRing::Ready& SimRing::Complete(const Op& op, int32_t result, bool more) {
 
 // The kernel's turn: each op may complete, in an order of its own.
 void SimRing::Enter() {
+  for (Wire* wire : encrypted_) {
+    if (!host_.Lucky(traits_.lazy)) PushRecords(wire);
+  }
   const size_t count = ops_.size();
   if (count == 0) return;
   const size_t first = host_.dice.Below(count);
@@ -227,10 +235,15 @@ uint32_t SimRing::Revents(int fd, uint32_t events) {
     poll(&now, 1, 0);
     return static_cast<uint32_t>(now.revents);
   }
-  const Wire& wire = *Socket(fd, "Poll");
+  Wire& wire = *Socket(fd, "Poll");
+  bool full = wire.to_peer.room() == 0 && !wire.peer_gone;
+  if (wire.kernel_tls != nullptr) {
+    PushRecords(&wire);
+    full = full || !wire.kernel_tls->waiting.empty();
+  }
   uint32_t revents = 0;
   if (wire.to_proxy.size() > 0 || wire.to_proxy.ended || host_.Lucky(64)) revents |= POLLIN;
-  if (wire.to_peer.room() > 0 || wire.peer_gone) revents |= POLLOUT;
+  if (!full) revents |= POLLOUT;
   revents &= events;
   return wire.reset_to_proxy ? revents | POLLERR | POLLHUP : revents;
 }

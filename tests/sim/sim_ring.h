@@ -4,8 +4,9 @@
 //
 // What it checks by itself: a verb on an fd that isn't open or not fit for it, two ops with one
 // tag, Close with an op in flight, RecvNow past a Recv without DrainAllowed, bytes behind a FIN,
-// a password on its way to a plaintext server, bytes in clear for a client on TLS, and how much the
-// proxy holds back between a session's two sockets.
+// a password on its way to a plaintext server, bytes in clear for a client on TLS, EncryptSends in
+// the middle of a record, a FIN that overtakes an alert of kernel TLS, and how much the proxy holds
+// back between a session's two sockets.
 #ifndef TESTS_SIM_SIM_RING_H_
 #define TESTS_SIM_SIM_RING_H_
 
@@ -15,6 +16,7 @@
 
 #include "proxy/ring/ring.h"
 #include "tests/sim/host.h"
+#include "tls/write_keys.h"
 
 namespace sallyport::sim {
 
@@ -41,7 +43,6 @@ class SimRing final : public Ring {
   int32_t SendNow(int fd, std::span<const iovec> parts) override;
   int32_t SpliceNow(int from, int to, size_t size) override;
   int32_t OpenPipe(size_t size, int* read_fd, int* write_fd) override;
-  // This kernel has no TLS: a connection that wants it has to go on without.
   int32_t EncryptSends(int fd, std::span<const uint8_t> crypto_info) override;
   int32_t ChangeKeys(int fd, std::span<const uint8_t> crypto_info) override;
   int32_t SendRecordNow(int fd, uint8_t type, std::span<const uint8_t> content) override;
@@ -90,7 +91,11 @@ class SimRing final : public Ring {
   uint32_t Revents(int fd, uint32_t events);
 
   Wire* Socket(int fd, const char* verb);
-  int32_t Deliver(Wire* wire, std::string_view bytes);
+  int32_t Deliver(Wire* wire, std::string_view bytes, bool spliced = false);
+  int32_t SendFailure(Wire* wire);
+  void Put(Wire* wire, std::string_view bytes);
+  int32_t DeliverRecords(Wire* wire, std::string_view bytes, bool spliced);
+  void PushRecords(Wire* wire);
   void Took(Wire* wire, size_t count);
   bool BreaksNow(Wire* wire);
 
@@ -106,6 +111,7 @@ class SimRing final : public Ring {
   size_t buffers_used_ = 0;
   std::vector<Owner> owners_;
   Wire* last_client_ = nullptr;
+  std::vector<Wire*> encrypted_;      // By kernel TLS.
   std::vector<Wire*> asked_for_tls_;  // The proxy has their SSLRequest, perhaps unread.
 };
 

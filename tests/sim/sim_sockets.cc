@@ -1,13 +1,13 @@
 // SimRing's verbs that act at once.
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "proxy/limits.h"
 #include "proxy/pipe_pool.h"
+#include "tests/sim/arrival.h"
 #include "tests/sim/failure.h"
+#include "tests/sim/kernel_tx.h"
 #include "tests/sim/sim_ring.h"
 #include "tests/sim/tap.h"
 
@@ -39,18 +39,12 @@ void SimRing::Tune(int fd, const SocketTuning&) { host_.net.file(fd, "Tune"); }
 
 Address SimRing::PeerAddress(int fd) {
   last_client_ = Socket(fd, "PeerAddress");
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(fd - Net::kFirstFd));
-  return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  return SocketAddress(last_client_->arrival->peer);
 }
 
 Address SimRing::OwnAddress(int fd) {
-  Socket(fd, "OwnAddress");
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(6033);
-  return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const Arrival& arrival = *Socket(fd, "OwnAddress")->arrival;
+  return SocketAddress(arrival.peer.has_value() ? std::optional(arrival.own) : std::nullopt);
 }
 
 // A connection that breaks under way: a router, a cable.
@@ -73,7 +67,9 @@ void SimRing::Took(Wire* wire, size_t count) {
   if (other == nullptr || wire->tls_from != 0) return;
   const bool dropped = other->to_peer.ended || wire->to_peer.ended || other->reset_to_proxy ||
                        other->peer_gone || other->proxy_gone;
-  const auto held = static_cast<int64_t>(wire->to_proxy.read - other->to_peer.written);
+  const size_t header = wire->arrival == nullptr ? 0 : wire->arrival->header.size();
+  auto held = static_cast<int64_t>(wire->to_proxy.read - header - other->to_peer.written);
+  if (other->kernel_tls != nullptr) held -= static_cast<int64_t>(other->kernel_tls->held());
   Require(dropped || held <= kHeldMax, "the proxy holds more than its limits say");
 }
 
@@ -104,16 +100,25 @@ int32_t SimRing::RecvNow(int fd, std::span<uint8_t> room) {
 bool SimRing::DrainAllowed(int) { return !traits_.takes_early || waiting_.empty(); }
 
 // Deliver puts as much of `bytes` on its way to the peer as fits.
-int32_t SimRing::Deliver(Wire* wire, std::string_view bytes) {
-  Require(!wire->to_peer.ended, "bytes behind a FIN");
-  if (BreaksNow(wire)) wire->reset_to_proxy = true;
-  if (wire->reset_to_proxy) return host_.dice.Of({-EPIPE, -ECONNRESET});
-  if (host_.Lucky(traits_.busy)) return -EAGAIN;
+int32_t SimRing::Deliver(Wire* wire, std::string_view bytes, bool spliced) {
+  if (const int32_t failure = SendFailure(wire); failure < 0) return failure;
   if (bytes.empty()) return 0;
+  if (wire->kernel_tls != nullptr) return DeliverRecords(wire, bytes, spliced);
   const size_t room = wire->peer_gone ? bytes.size() : wire->to_peer.room();
   if (room == 0) return -EAGAIN;
   const size_t size = host_.SomeOf(std::min(room, bytes.size()), traits_.short_io);
-  bytes = bytes.substr(0, size);
+  Put(wire, bytes.substr(0, size));
+  return static_cast<int32_t>(size);
+}
+
+int32_t SimRing::SendFailure(Wire* wire) {
+  Require(!wire->to_peer.ended, "bytes behind a FIN");
+  if (BreaksNow(wire)) wire->reset_to_proxy = true;
+  if (wire->reset_to_proxy) return host_.dice.Of({-EPIPE, -ECONNRESET});
+  return host_.Lucky(traits_.busy) ? -EAGAIN : 0;
+}
+
+void SimRing::Put(Wire* wire, std::string_view bytes) {
   if (!wire->to_server) {
     TapToClient(wire, bytes);
   } else if (!wire->secure && !host_.options.allow_cleartext_password) {
@@ -125,8 +130,7 @@ int32_t SimRing::Deliver(Wire* wire, std::string_view bytes) {
     wire->to_peer.Write(bytes);
   }
   ++host_.progress;
-  host_.Trace(size);
-  return static_cast<int32_t>(size);
+  host_.Trace(bytes.size());
 }
 
 int32_t SimRing::SendNow(int fd, std::span<const iovec> parts) {
@@ -142,28 +146,14 @@ int32_t SimRing::SendNow(int fd, std::span<const iovec> parts) {
   return sent;
 }
 
-int32_t SimRing::EncryptSends(int fd, std::span<const uint8_t>) {
-  Socket(fd, "EncryptSends");
-  return -ENOENT;
-}
-
-int32_t SimRing::ChangeKeys(int, std::span<const uint8_t>) {
-  Require(false, "ChangeKeys where nothing is encrypted");
-  return -EINVAL;
-}
-
-int32_t SimRing::SendRecordNow(int, uint8_t, std::span<const uint8_t>) {
-  Require(false, "SendRecordNow where nothing is encrypted");
-  return -EINVAL;
-}
-
 int32_t SimRing::SpliceNow(int from, int to, size_t size) {
   File& source = host_.net.file(from, "SpliceNow");
   File& sink = host_.net.file(to, "SpliceNow");
   if (source.kind == File::Kind::kPipeRead) {
     std::string& bytes = source.pipe->bytes;
     if (bytes.empty()) return -EAGAIN;
-    const int32_t moved = Deliver(Socket(to, "SpliceNow"), std::string_view(bytes).substr(0, size));
+    const int32_t moved =
+        Deliver(Socket(to, "SpliceNow"), std::string_view(bytes).substr(0, size), true);
     if (moved > 0) bytes.erase(0, static_cast<size_t>(moved));
     return moved;
   }
@@ -192,12 +182,20 @@ void SimRing::ShutdownSend(int fd) {
   File& file = host_.net.file(fd, "ShutdownSend");
   Require(file.connected, "ShutdownSend of what is no connected socket");
   Require(!file.wire->to_peer.ended, "a second FIN");
+  if (KernelTx* const kernel = file.wire->kernel_tls.get(); kernel != nullptr) {
+    Require(!kernel->alert_waits(), "a FIN overtakes an alert");
+    kernel->DropAll();
+  }
   file.wire->to_peer.ended = true;
   ++host_.progress;
 }
 
 void SimRing::Close(int fd, bool reset) {
   for (const Op& op : ops_) Require(op.fd != fd, "Close of an fd with an op in flight");
+  if (Wire* const wire = host_.net.file(fd, "Close").wire; wire && wire->kernel_tls != nullptr) {
+    PushRecords(wire);
+    std::erase(encrypted_, wire);
+  }
   host_.net.Close(fd, reset);
   ++host_.progress;
 }

@@ -10,6 +10,7 @@
 namespace sallyport::sim {
 namespace {
 
+constexpr size_t kFirstSize = packet::kHeaderSize + 1;
 constexpr size_t kRecordHeaderSize = 5;
 constexpr size_t kRecordSizeMax = 16 * 1024 + 256;
 
@@ -17,6 +18,32 @@ bool IsRecordHeader(std::string_view head) {
   const auto byte = [head](size_t at) { return static_cast<uint8_t>(head[at]); };
   const size_t size = (size_t{byte(3)} << 8) + byte(4);
   return byte(0) >= 20 && byte(0) <= 23 && byte(1) == 3 && size > 0 && size <= kRecordSizeMax;
+}
+
+// Of the first packet, header and all. REQUIRES: tap.first has kFirstSize bytes.
+size_t FirstPacketSize(const Tap& tap) {
+  packet::Header header;
+  (void)packet::ReadHeader(packet::AsBytes(tap.first), &header);
+  return std::max(kFirstSize, packet::kHeaderSize + header.payload_length);
+}
+
+bool FirstPacketPassed(const Tap& tap) {
+  return tap.first.size() == kFirstSize && tap.clear >= FirstPacketSize(tap);
+}
+
+// The first packet is in clear, also where an SSLRequest was there before it. Returns what follows.
+std::string_view SkipFirstPacket(Tap* tap, std::string_view bytes) {
+  while (!bytes.empty() && !FirstPacketPassed(*tap)) {
+    const bool known = tap->first.size() == kFirstSize;
+    const size_t wanted = known ? FirstPacketSize(*tap) - tap->clear : kFirstSize - tap->clear;
+    const size_t size = std::min(wanted, bytes.size());
+    if (!known) tap->first += bytes.substr(0, size);
+    tap->clear += size;
+    bytes.remove_prefix(size);
+    // An ERR_Packet in the greeting's place ends it all.
+    if (FirstPacketPassed(*tap) && tap->first.back() == '\xFF') tap->mode = Tap::Mode::kClear;
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -34,24 +61,28 @@ void TapToServer(Wire* wire, std::string_view bytes) {
 
 void TapTaken(Wire* wire) {
   Tap& tap = wire->tap;
-  packet::Header greeting;
-  (void)packet::ReadHeader(packet::AsBytes(tap.head), &greeting);
   // An ERR_Packet has begun behind the greeting.
-  if (tap.clear > packet::kHeaderSize + greeting.payload_length) tap.mode = Tap::Mode::kClear;
-  tap.head.clear();
+  if (FirstPacketPassed(tap) && tap.clear > FirstPacketSize(tap)) tap.mode = Tap::Mode::kClear;
 }
 
 void TapTold(Wire* wire, bool unsent) {
   wire->tls_begun = true;
+  Tap& tap = wire->tap;
   // An ERR_Packet that is in a queue.
-  if (unsent && wire->tap.mode == Tap::Mode::kUndecided) wire->tap.mode = Tap::Mode::kClear;
+  if (unsent && tap.mode == Tap::Mode::kUndecided && FirstPacketPassed(tap)) {
+    tap.mode = Tap::Mode::kClear;
+  }
+}
+
+bool TapBetweenRecords(const Wire& wire) {
+  const Tap& tap = wire.tap;
+  return tap.mode != Tap::Mode::kRecords || (tap.record_left == 0 && tap.head.empty());
 }
 
 void TapToClient(Wire* wire, std::string_view bytes) {
   Tap& tap = wire->tap;
+  bytes = SkipFirstPacket(&tap, bytes);
   if (wire->tls_from == 0 || wire->to_proxy.read < wire->tls_from) {
-    tap.head +=
-        bytes.substr(0, packet::kHeaderSize - std::min(packet::kHeaderSize, tap.head.size()));
     tap.clear += bytes.size();
     return;
   }

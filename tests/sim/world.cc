@@ -1,11 +1,10 @@
 #include "tests/sim/world.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <utility>
 
-#include "tests/sim/addresses.h"
+#include "tests/sim/arrival.h"
 #include "tests/sim/failure.h"
 #include "tests/support/test_certs.h"
 
@@ -43,103 +42,11 @@ World::World(uint64_t seed, const Keys& keys, Coverage* counts) : Host(seed, cou
   DrawOptions();
   DrawAddressLimits(Dice(~seed));
   options.greets = Dice(~seed + 1).OneIn(6);  // Likewise.
+  DrawHeaders(Dice(~seed + 2));
   DrawKernel();
+  DrawKernelTls(Dice(~seed + 3));
   MakeServices(keys);
   StartWorkers();
-}
-
-// --- What kind of world.
-
-void World::DrawOptions() {
-  options.sessions = dice.Between(1, 60);
-  options.workers = dice.Between(1, 2);
-  options.tls_offered = !dice.OneIn(6);
-  options.tls_required = options.tls_offered && dice.OneIn(6);
-  options.unix_server = dice.OneIn(4);
-  options.allow_cleartext_password = dice.OneIn(4);
-  options.bulk = dice.OneIn(8);
-  options.large = dice.OneIn(300);
-  if (options.bulk || options.large) options.sessions = std::min<size_t>(options.sessions, 12);
-  if (dice.OneIn(8)) options.max_connections = static_cast<uint32_t>(dice.Between(1, 20));
-  if (dice.OneIn(16)) {
-    options.max_connections_of_listener = static_cast<uint32_t>(dice.Between(1, 10));
-  }
-  options.leavers = dice.OneIn(2);
-  options.hostile = options.leavers && dice.OneIn(4);
-  options.clock_jumps = dice.OneIn(8);
-  options.stops = dice.OneIn(8);
-  options.reloads = dice.OneIn(8);
-}
-
-// From dice of its own: in most worlds there are none, and those are as they were without.
-void World::DrawAddressLimits(Dice dice_of_limits) {
-  if (!dice_of_limits.OneIn(16)) return;
-  const auto draw = [&](size_t least, size_t most) {
-    return static_cast<uint32_t>(dice_of_limits.Between(least, most));
-  };
-  AddressLimits& limits = options.of_address;
-  limits.connections = draw(1, 10);
-  limits.connections_per_second = draw(0, 100);
-  limits.handshakes_per_second = draw(0, 20);
-  limits.login_failures = draw(0, 10);
-  limits.block_ms = 1000;
-}
-
-void World::DrawKernel() {
-  KernelTraits& kernel = options.kernel;
-  kernel.takes_early = dice.OneIn(2);
-  kernel.queue_full = dice.Between(2, 16);
-  if (dice.OneIn(3)) kernel.buffers = dice.Between(1, 64);
-  if (options.bulk && dice.OneIn(2)) return;  // A kernel that is in no bulk's way.
-  if (dice.OneIn(2)) kernel.lazy = dice.Between(2, 6);
-  if (dice.OneIn(2)) kernel.short_io = dice.Between(1, 6);
-  if (dice.OneIn(2)) kernel.busy = dice.Between(2, 20);
-  if (dice.OneIn(2)) kernel.recv_ends = dice.Between(2, 20);
-  if (dice.OneIn(2)) return;  // Nothing fails.
-  if (dice.OneIn(2)) kernel.accept_fails = dice.Between(4, 20);
-  if (dice.OneIn(2)) kernel.open_fails = dice.Between(4, 40);
-  if (dice.OneIn(2)) kernel.connect_fails = dice.Between(4, 40);
-  if (dice.OneIn(3)) kernel.connect_hangs = dice.Between(4, 40);
-  if (dice.OneIn(3)) kernel.breaks = dice.Between(20, 2000);
-}
-
-// One or two listeners, which differ in nothing but their counts.
-void World::MakeServices(const Keys& keys) {
-  Service service;
-  service.session.tls = options.tls_offered ? keys.tls.get() : nullptr;
-  service.session.tls_required = options.tls_required;
-  service.session.auth.allow_cleartext_password = options.allow_cleartext_password;
-  service.session.auth.password_key = keys.password_key.get();
-  service.session.greets = service.session.keeps_greetings = options.greets;
-  const size_t count = dice.Between(1, kServersMax);
-  options.servers_down.assign(count, false);
-  for (size_t place = 0; place < count; ++place) {
-    // One that lives at least, or sessions couldn't come to their end.
-    const bool another_lives = place > 0 && !options.servers_down[0];
-    options.servers_down[place] = (another_lives || place + 1 < count) && dice.OneIn(4);
-    const Address address = ServerAddressOf(place, options.unix_server);
-    service.servers.push_back(
-        {address, address.ToString(), {}, std::make_shared<ServerState>(address.ToString())});
-    if (options.greets) service.servers.back().state->greeting().Learn(Server::Traits());
-  }
-  service.groups.resize(1);
-  service.groups[0].count = count;
-  service.balance = static_cast<Balance>(dice.Below(3));
-  service.max_connections_in_process = options.max_connections;
-  service.max_connections = options.max_connections_of_listener;
-  service.connect_timeout_ms = static_cast<uint32_t>(dice.Between(1000, 10'000));
-  service.handshake_timeout_ms = 60'000;
-  // Who garbles the length of a packet lets the other wait for ever.
-  service.idle_timeout_ms = dice.OneIn(2) && !options.hostile ? 0 : 120'000;
-  counts_ = std::vector<OpenCount>(1 + dice.Between(1, 2));
-  for (size_t i = 1; i < counts_.size(); ++i) {
-    service.open_in_process = &counts_[0];
-    service.open = &counts_[i];
-    service.address_limits = options.of_address;
-    service.limiter = &limiter_;
-    service.listener = static_cast<uint32_t>(i);
-    services_.push_back(std::make_shared<Service>(service));
-  }
 }
 
 void World::StartWorkers() {
@@ -188,6 +95,13 @@ Client* World::FindClient(std::string_view user) {
 Server* World::FindServer(std::string_view nonce) {
   for (const auto& server : servers_) {
     if (server->key() == nonce) return server.get();
+  }
+  return nullptr;
+}
+
+const Client* World::ClientOf(const Wire* wire) {
+  for (const auto& client : clients_) {
+    if (&client->wire() == wire) return client.get();
   }
   return nullptr;
 }
@@ -274,6 +188,12 @@ void World::MaybeInspect() {
   const std::vector<SessionInfo> sessions = running.worker->ListNow({}).sessions;
   Require(sessions.size() == running.worker->stats().connections_open.value(),
           "a session is not on the list");
+  for (const SessionInfo& session : sessions) {
+    const Client* const client = options.hostile ? nullptr : FindClient(session.user);
+    Require(client == nullptr ||
+                session.client == SocketAddress(client->plan().arrival.known).ToString(),
+            "a session is listed under another address");
+  }
   if (!options.stops || sessions.empty()) return;
   stopped = true;
   (void)running.worker->CloseSession(sessions[dice.Below(sessions.size())].id);
@@ -307,8 +227,8 @@ void World::JumpClock() {
   for (const Peer* peer : peers_) next = std::min(next, peer->deadline_ms());
   if (next == UINT64_MAX && all_quiet()) return;
   if (next == UINT64_MAX || ++jumps_ > kJumpsMax) {
-    for (const auto& client : clients_) client->CheckEnd();
     Describe();
+    for (const auto& client : clients_) client->CheckEnd();
     Fail("stuck: nothing can happen any more");
   }
   now_ms = std::max(next, now_ms + 1);
@@ -327,6 +247,23 @@ void World::Describe() const {
   for (const Peer* peer : peers_) std::fprintf(stderr, "%s\n", peer->Describe().c_str());
 }
 
+// What the workers counted is what the simulator saw.
+void World::CheckCounters() const {
+  uint64_t headers_bad = 0, handed_over = 0;
+  for (const Running& running : workers_) {
+    headers_bad += running.worker->stats().proxy_headers_bad.value();
+    handed_over += running.worker->stats().kernel_tls_sessions.value();
+  }
+  const auto unwelcome = std::count_if(clients_.begin(), clients_.end(), [](const auto& client) {
+    return !client->plan().arrival.welcome();
+  });
+  Require(!options.calm() || headers_bad == static_cast<uint64_t>(unwelcome),
+          "proxy_headers_bad differs");
+  const auto encrypted = std::count_if(net.wires().begin(), net.wires().end(),
+                                       [](const Wire& wire) { return wire.kernel_tls != nullptr; });
+  Require(handed_over == static_cast<uint64_t>(encrypted), "kernel_tls_sessions differs");
+}
+
 void World::CheckEnd() {
   for (const auto& client : clients_) client->CheckEnd();
   uint64_t accepted = 0, ended = 0;
@@ -342,14 +279,16 @@ void World::CheckEnd() {
                 stats.connections_ended[size_t(CloseReason::kAddressRefused)].value();
   }
   Require(accepted == ended, "a connection ended without a reason, or twice");
+  CheckCounters();
   for (OpenCount& count : counts_) Require(count.TryAdd(1), "an OpenCount is not 0");
   for (const ServerAddress& server : services_[0]->servers) {
     Require(server.state->open() == 0, "a server's open connections are not 0");
   }
-  const IpAddress everybody = IpAddress::FromV4(std::array<uint8_t, 4>{});
   for (uint32_t listener = 1; listener < counts_.size(); ++listener) {
-    const auto admission = limiter_.Admit(AddressKey(everybody, listener), {.connections = 1}, 0);
-    Require(admission.counted, "a connection is still counted for its address");
+    for (const IpAddress& address : ClientAddresses()) {
+      const auto admission = limiter_.Admit(AddressKey(address, listener), {.connections = 1}, 0);
+      Require(admission.counted, "a connection is still counted for its address");
+    }
   }
   workers_.clear();
   Require(net.open_files() == 0, "a file descriptor was never closed");

@@ -44,10 +44,14 @@ class World final : public Host {
   Wire* Dial() override;
   Client* FindClient(std::string_view user) override;
   Server* FindServer(std::string_view nonce) override;
+  const Client* ClientOf(const Wire* wire) override;
 
   void DrawOptions();
   void DrawAddressLimits(Dice dice_of_limits);
+  void DrawHeaders(Dice dice_of_headers);
   void DrawKernel();
+  void DrawKernelTls(Dice dice_of_tls);
+  KernelTls TakenByKernel() const;
   void MakeServices(const Keys& keys);
   void StartWorkers();
   bool all_quiet() const;
@@ -58,6 +62,7 @@ class World final : public Host {
   void MaybeOrder();
   void JumpClock();
   void CheckEnd();
+  void CheckCounters() const;
   void Describe() const;
 
   std::vector<OpenCount> counts_;  // The process's, then each listener's.

@@ -1,9 +1,10 @@
 #include "tests/tls/record_maker.h"
 
-#include <gtest/gtest.h>
 #include <openssl/aead.h>
 
 #include <algorithm>
+
+#include "packet/check.h"
 
 namespace sallyport::tls {
 namespace {
@@ -69,11 +70,11 @@ void RecordMaker::Seal(uint8_t type, std::span<const uint8_t> plain, Bytes* out)
   Bytes sealed(content.size() + kTag);
   size_t size = 0;
   bssl::ScopedEVP_AEAD_CTX aead;
-  ASSERT_TRUE(EVP_AEAD_CTX_init(aead.get(), Of(keys_.aead), keys_.key().data(), keys_.key().size(),
-                                kTag, nullptr));
-  ASSERT_TRUE(EVP_AEAD_CTX_seal(aead.get(), sealed.data(), &size, sealed.size(), nonce.data(),
-                                nonce.size(), content.data(), content.size(), additional.data(),
-                                additional.size()));
+  SALLYPORT_CHECK(EVP_AEAD_CTX_init(aead.get(), Of(keys_.aead), keys_.key().data(),
+                                    keys_.key().size(), kTag, nullptr));
+  SALLYPORT_CHECK(EVP_AEAD_CTX_seal(aead.get(), sealed.data(), &size, sealed.size(), nonce.data(),
+                                    nonce.size(), content.data(), content.size(), additional.data(),
+                                    additional.size()));
   out->insert(out->end(), header.begin(), header.end());
   if (explicit_nonce()) out->insert(out->end(), nonce.begin() + 4, nonce.end());
   out->insert(out->end(), sealed.begin(), sealed.end());
