@@ -94,7 +94,6 @@ void Connection::Count() {
         DurationUs(Phase::kTlsHandshake, Phase::kHandshakeResponse));
     if (summary.tls.client_certificate.has_value()) bench_->stats->client_certificates.Add();
   }
-  CountForAddress();
 }
 
 // Phases that were passed over are reached with the one that was found.

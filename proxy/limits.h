@@ -32,6 +32,11 @@ inline constexpr size_t kHeldBytesMax = 3 * kReceiveBytesMax;
 // what a receive that was already under way may add (TLS adds 0.2 %).
 inline constexpr size_t kQueueHighWater = 64 * 1024;
 
+// What waits for a client is not its server's doing alone: each KeyUpdate may be answered, and who
+// reads no answer could go on for ever. Above what a server can queue (the receive under way when
+// reading it stopped, and what lay in the ring's shared buffers) the client is read no further.
+inline constexpr size_t kClientQueueMax = kQueueHighWater + 3 * kReceiveBytesMax;
+
 // A client that left before its log-in costs the server one throw-away log-in; a server that
 // doesn't answer that within this time is closed all the same.
 inline constexpr uint64_t kExcuseMsMax = 2'000;

@@ -291,6 +291,7 @@ void Connection::OnSignature(std::span<const uint8_t> signature) {
 // --- Sending.
 
 void Connection::SendOutboxes(bool secret) {
+  CountForAddress();  // Before a client can know that it failed, and try again.
   for (const Side side : kBothSides) {
     Outbox& outbox = bench_->outboxes[side];
     if (!outbox.empty() || outbox.end) Send(side, outbox, secret);
@@ -406,9 +407,9 @@ bool Connection::WantsRead(Side side) const {
   const Link& link = links_[side];
   if (!link.connected || link.ended || link.piped > 0) return false;
   // What a client sends after its close_notify, or once it was refused, is read and dropped until
-  // its
-  // FIN: closing on unread bytes would send a RST, which can overtake the ERR_Packet.
+  // its FIN: closing on unread bytes would send a RST, which can overtake the ERR_Packet.
   if (side == Side::kClient && !session_.accepts(side)) return true;
+  if (side == Side::kClient && link.queue.size() > kClientQueueMax) return false;
   return session_.wants_read(side) && links_[Other(side)].queue.size() <= kQueueHighWater;
 }
 

@@ -8,6 +8,7 @@ session on another server must notice nothing.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -27,8 +28,22 @@ GIVEN_UP = 15
 LOGGED_IN = ("idle", "in a result", "in an upload", "in a file")
 
 
+def works(program):
+    return subprocess.run([program, "-L", "-n"], check=False, capture_output=True).returncode == 0
+
+
+def firewall():
+    """The iptables that this kernel knows; the legacy one, where it has no nftables."""
+    for program in ("iptables", "iptables-legacy"):
+        if shutil.which(program) and works(program):
+            return program
+    raise processes.Skipped("no iptables here, or none that this kernel knows")
+
+
 class Wall:
     """Drops what goes to or comes from a port."""
+
+    program = "iptables"
 
     def __init__(self, port):
         self._rules = [[chain, "-p", "tcp", f"--{end}port", str(port), "-j", "DROP"]
@@ -36,7 +51,7 @@ class Wall:
 
     def _tell(self, verb):
         for rule in self._rules:
-            subprocess.run(["iptables", "-w", verb, *rule], check=True)
+            subprocess.run([self.program, "-w", verb, *rule], check=True)
 
     def __enter__(self):
         self._tell("-A")
@@ -137,9 +152,7 @@ def clients_vanish(report, room, steady):
 def run_inside(options):
     report = Report()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    done = subprocess.run(["iptables", "-L", "-n"], check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise processes.Skipped("no iptables here: " + done.stderr.strip())
+    Wall.program = firewall()
     with processes.test_folder() as folder, Room(options, folder, **TIMES) as room:
         steady = Steady(room)
         for case in (unreachable, swallowed, swallowed_for_a_while, clients_vanish):
