@@ -1,11 +1,10 @@
 #include "tests/sim/arrival.h"
 
-#include <netinet/in.h>
 #include <sys/un.h>
 
 #include <array>
-#include <cstring>
 
+#include "proxy/admission.h"
 #include "tests/session/packets.h"
 #include "tests/sim/failure.h"
 
@@ -187,18 +186,7 @@ Address SocketAddress(const std::optional<IpEndpoint>& endpoint) {
     unix_address.sun_family = AF_UNIX;
     return Address(reinterpret_cast<const sockaddr*>(&unix_address), sizeof(sa_family_t));
   }
-  if (!endpoint->address.is_v4()) {
-    sockaddr_in6 v6_address{};
-    v6_address.sin6_family = AF_INET6;
-    v6_address.sin6_port = htons(endpoint->port);
-    std::memcpy(&v6_address.sin6_addr, endpoint->address.bytes.data(), 16);
-    return Address(reinterpret_cast<const sockaddr*>(&v6_address), sizeof(v6_address));
-  }
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(endpoint->port);
-  std::memcpy(&address.sin_addr, endpoint->address.v4().data(), sizeof(address.sin_addr));
-  return Address(reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  return ToAddress(*endpoint);
 }
 
 }  // namespace sallyport::sim
