@@ -29,7 +29,10 @@ LOGGED_IN = ("idle", "in a result", "in an upload", "in a file")
 
 
 def works(program):
-    return subprocess.run([program, "-L", "-n"], check=False, capture_output=True).returncode == 0
+    """Whether it can add a rule: it lists none even where the kernel has no tables."""
+    rule = ["INPUT", "-p", "tcp", "--dport", "1", "-j", "DROP"]
+    return all(subprocess.run([program, "-w", verb, *rule], check=False,
+                              capture_output=True).returncode == 0 for verb in ("-A", "-D"))
 
 
 def firewall():
