@@ -51,6 +51,7 @@ class Script {
       case 6:
         return EndSomehow(how);
       default:
+        Kernel(how);
         CheckPhase();
     }
   }
@@ -105,9 +106,28 @@ class Script {
         c_.Refuse(CloseReason::kShutdown, {1053, "08S01", "Server shutdown in progress"});
     }
   }
+  // The socket that encrypts for the session. 0: nothing happens to it.
+  void Kernel(uint8_t how) {
+    switch (how % 4) {
+      case 1:
+        c_.Arrived(Side::kServer);
+        if (kernel_ || !c_.session().can_hand_over()) return;
+        kernel_ = true;
+        return c_.KernelTakesOver((how & 4) != 0);
+      case 2:
+        if (kernel_) c_.KernelWaits();
+        return;
+      case 3:
+        if ((how & 4) != 0) c_.KernelRefusesKeys("so says the input");
+        if (kernel_) c_.KernelGoesOn();
+        return;
+    }
+  }
   void CheckPhase() {
     c_.Arrived(Side::kServer);
-    if (c_.session().passes_through(Side::kServer)) FUZZ_CHECK(!c_.on_tls());
+    if (c_.session().passes_through(Side::kServer)) FUZZ_CHECK(kernel_ || !c_.on_tls());
+    if (c_.session().passes_through(Side::kClient)) FUZZ_CHECK(!c_.on_tls());
+    FUZZ_CHECK(c_.session().summary().kernel_tls == kernel_);
     if (c_.session().summary().tls_used) FUZZ_CHECK(c_.links().tls_offered);
     if (c_.links().tls_required && c_.session().phase() == Phase::kCommand) {
       FUZZ_CHECK(c_.session().summary().tls_used);
@@ -119,6 +139,7 @@ class Script {
   bool client_spoke_ = false;
   bool tls13_ = false;
   bool closed_tls_ = false;
+  bool kernel_ = false;
 };
 
 }  // namespace
