@@ -62,7 +62,8 @@ class Worker {
   // now.
   void Drain() { Request(Order::kDrain); }
   void Stop() { Request(Order::kStop); }
-  // Replace gives the connections that come from now on other services: as many as there were.
+  // Replace gives other services, as many as there were, to the connections that come from now on:
+  // none that begins after it returned gets the old ones.
   void Replace(Services services);
   // Ping asks for a sign of life; answered says whether the last one was given.
   void Ping();
@@ -119,6 +120,7 @@ class Worker {
   std::mutex posted_mutex_;
   Services posted_;                             // Guarded by posted_mutex_; empty: nothing new.
   std::vector<std::function<void()>> errands_;  // Likewise.
+  std::atomic<bool> any_posted_{false};         // Services; changes under it.
   std::atomic<bool> ended_{false};
   Order obeyed_ = Order::kServe;
 

@@ -234,6 +234,18 @@ def what_is_wrong_changes_nothing(room):
                           len(broken) + 2)
 
 
+def in_force_at_once(room):
+    """Whoever connects behind the line is served by what it tells of."""
+    room.write()
+    with room.proxy() as proxy:
+        found = ""
+        for i in range(60):
+            room.write(server_of=(i % 2, 1))
+            reload(proxy)
+            found += version_of(room.ports[0])[-1]
+        room.report.equal("a reload is in force at once", found, "ab" * 30)
+
+
 def what_needs_a_restart(room):
     room.write()
     with room.proxy() as proxy:
@@ -410,8 +422,8 @@ def under_load(room):
 
 
 CHECKS = [several_listeners, connection_limits, new_values, log_level,
-          what_is_wrong_changes_nothing, what_needs_a_restart, a_listener_that_goes,
-          service_manager, hung_worker, under_load]
+          what_is_wrong_changes_nothing, in_force_at_once, what_needs_a_restart,
+          a_listener_that_goes, service_manager, hung_worker, under_load]
 
 
 def main():
