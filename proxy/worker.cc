@@ -212,7 +212,7 @@ void Worker::OnAccept(const Completion& completion) {
   ListenSocket& socket = sockets_[index];
   if (!completion.more) socket.accept_in_flight = false;
   if (completion.result >= 0) {
-    // What a reload posted may stand behind it in the batch, and who connects after that expects it.
+    // A reload's wake-up may stand behind it in the batch, and who connects after that expects it.
     if (any_posted_.load(std::memory_order_acquire)) TakeServices();
     // Draining, too: the kernel had accepted it before it heard of that.
     if (obeyed_ != Order::kStop) {
