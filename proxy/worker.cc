@@ -88,7 +88,6 @@ void Worker::Replace(Services services) {
   {
     const std::lock_guard lock(posted_mutex_);
     posted_ = std::move(services);
-    any_posted_.store(true, std::memory_order_release);
   }
   inbox_->Wake();
 }
@@ -213,7 +212,7 @@ void Worker::OnAccept(const Completion& completion) {
   if (!completion.more) socket.accept_in_flight = false;
   if (completion.result >= 0) {
     // A reload's wake-up may stand behind it in the batch, and who connects after that expects it.
-    if (any_posted_.load(std::memory_order_acquire)) TakeServices();
+    TakeServices();
     // Draining, too: the kernel had accepted it before it heard of that.
     if (obeyed_ != Order::kStop) {
       Adopt(completion.result, services_[socket.listener]);
@@ -329,7 +328,6 @@ void Worker::TakeServices() {
   {
     const std::lock_guard lock(posted_mutex_);
     posted = std::exchange(posted_, {});
-    any_posted_.store(false, std::memory_order_relaxed);
   }
   if (posted.empty()) return;
   SALLYPORT_CHECK(posted.size() == services_.size());

@@ -120,7 +120,6 @@ class Worker {
   std::mutex posted_mutex_;
   Services posted_;                             // Guarded by posted_mutex_; empty: nothing new.
   std::vector<std::function<void()>> errands_;  // Likewise.
-  std::atomic<bool> any_posted_{false};         // Services; changes under it.
   std::atomic<bool> ended_{false};
   Order obeyed_ = Order::kServe;
 

@@ -111,7 +111,7 @@ class Script {
     switch (how % 4) {
       case 1:
         c_.Arrived(Side::kServer);
-        if (kernel_ || !c_.session().can_hand_over()) return;
+        if (!c_.session().can_hand_over()) return;
         kernel_ = true;
         return c_.KernelTakesOver((how & 4) != 0);
       case 2:
