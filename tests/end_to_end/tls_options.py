@@ -15,6 +15,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import time
 
 import certificates
 import clients
@@ -62,14 +63,18 @@ def quoted(value):
     return str([str(each) for each in value]) if isinstance(value, list) else f'"{value}"'
 
 
-def s_client(port, *arguments):
-    """What openssl says of one handshake. It reads until its input ends, and tickets with that."""
-    with subprocess.Popen(["sleep", "0.5"], stdout=subprocess.PIPE) as pause:
-        done = subprocess.run(
+def s_client(port, *arguments, until=None):
+    """What openssl says of one handshake. It reads until its input ends: half a second, or until
+    something is so (that a ticket came, which is sent behind the handshake)."""
+    with subprocess.Popen(
             ["openssl", "s_client", "-starttls", "mysql", "-connect", f"127.0.0.1:{port}",
-             *arguments], stdin=pause.stdout, capture_output=True, text=True, errors="replace",
-            check=False, timeout=processes.patience(20))
-    return done.stdout + done.stderr
+             *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace") as client:
+        if until:
+            processes.wait_until(until, 20, "what s_client is to wait for")
+        else:
+            time.sleep(0.5)
+        return client.communicate(timeout=processes.patience(20))[0]
 
 
 def settled(port, *arguments):
@@ -218,7 +223,8 @@ def tickets(room):
             room.report.check("not after a restart", not client.resumes(proxy.port))
     session = os.path.join(room.folder, "session")
     with room.proxy() as proxy:
-        s_client(proxy.port, "-sess_out", session)
+        s_client(proxy.port, "-sess_out", session,
+                 until=lambda: os.path.exists(session) and os.path.getsize(session))
         room.report.check("openssl resumes",
                           "Reused, TLSv1.3" in s_client(proxy.port, "-sess_in", session))
 
