@@ -235,7 +235,7 @@ size_t Engine::SealedSizeMax(size_t plain_size) {
   return plain_size + records * kRecordOverheadMax;
 }
 
-void Engine::Close(Room* out) {
+void Engine::Close(Room* out, Ending ending) {
   Require(handshake_done_, "Engine::Close: handshake_done");
   Require(out->free().size() >= kControlRoom, "Engine::Close: kControlRoom");
   if (close_sent_) {
@@ -243,8 +243,12 @@ void Engine::Close(Room* out) {
   }
   close_sent_ = true;
   out_ = out;
-  LibraryErrors errors;
-  SSL_shutdown(ssl_.get());  // Fails after a fatal alert, and then there is nothing to say.
+  LibraryErrors errors;  // Either fails after a fatal alert, and then there is nothing to say.
+  if (ending == Ending::kCloseNotify) {
+    SSL_shutdown(ssl_.get());
+  } else {
+    SSL_send_fatal_alert(ssl_.get(), SSL_AD_INTERNAL_ERROR);
+  }
   EndCall();
 }
 

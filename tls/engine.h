@@ -95,9 +95,11 @@ class Engine {
   Status Seal(std::span<const uint8_t> plain, Room* out);
   static size_t SealedSizeMax(size_t plain_size);
 
-  // Close appends close_notify (once; later calls append nothing). Open may go on.
+  // Close appends close_notify or, where what was sent is not all that there was, a fatal alert
+  // (once; later calls append nothing). Open may go on behind close_notify.
   // REQUIRES: handshake_done(), out->free().size() >= kControlRoom.
-  void Close(Room* out);
+  enum class Ending { kCloseNotify, kInternalError };
+  void Close(Room* out, Ending ending = Ending::kCloseNotify);
 
   // --- Handing the sending side over to somebody else, such as the kernel. Receiving stays here.
 

@@ -72,6 +72,7 @@ class UringRing final : public SocketRing {
     int fd = 0;
     uint32_t events = 0;
     int32_t result = 0;  // What it came to, once that is known.
+    bool cancelled = false;
   };
 
   absl::Status StartBuffers();
@@ -268,6 +269,9 @@ void UringRing::Cancel(OpTag tag) {
   // That something was cancelled shows in that op's completion.
   sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
   io_uring_sqe_set_data64(sqe, kNobody);
+  if (const auto at = out_polls_.find(ToUserData(tag)); at != out_polls_.end()) {
+    at->second.cancelled = true;
+  }
 }
 
 bool UringRing::DrainAllowed(int) {
@@ -405,6 +409,8 @@ bool UringRing::OnPoll(const io_uring_cqe& cqe, Completion* completion) {
     if (poll->result != 0) Cancel(completion->tag);
     return false;
   }
+  // The kernel had no answer yet, but had ended the poll before it saw that it is to be cancelled.
+  if (poll->result == 0 && poll->cancelled) poll->result = -ECANCELED;
   if (poll->result == 0) {
     io_uring_sqe* const sqe = NextSqe();
     io_uring_prep_poll_multishot(sqe, poll->fd, poll->events);

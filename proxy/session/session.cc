@@ -290,13 +290,9 @@ void Session::End(Side from, bool reset, Outboxes* out) {
     (*out)[Side::kServer].end = true;
   } else {
     SetReason(reset ? CloseReason::kServerError : CloseReason::kServerClosed);
-    // A connection that broke must not look as if it had ended well: no close_notify then.
-    if (reset) {
-      Finish(out);
-      (*out)[Side::kClient].end = true;
-    } else {
-      EndClient(out);
-    }
+    // A connection that broke must not look as if it had ended well. An alert it is all the same: a
+    // FIN alone would overtake what the kernel still holds of the last record.
+    EndClient(out, reset ? tls::Engine::Ending::kInternalError : tls::Engine::Ending::kCloseNotify);
   }
   if (reset || ended_[Other(from)] || phase_ != Phase::kCommand) phase_ = Phase::kClosed;
 }
@@ -340,12 +336,12 @@ void Session::LeaveClient(CloseReason reason, Outboxes* out) {
   if (server_greeted) Excuse(out);
 }
 
-void Session::EndClient(Outboxes* out) {
+void Session::EndClient(Outboxes* out, tls::Engine::Ending ending) {
   Outbox& client = (*out)[Side::kClient];
   Finish(out);
   if (tls_ != nullptr && tls_->handshake_done()) {
     const size_t begin = client.room.used;
-    tls_->Close(&client.room);
+    tls_->Close(&client.room, ending);
     client.AddRoomFrom(begin);
     client.AddControls(tls_.get(), changes_keys_);
   }

@@ -217,7 +217,7 @@ class Session {
   void Finish(Outboxes* out);
   void SendToClient(packet::Bytes plaintext, Outboxes* out);
   void SendPayload(Side to, packet::Bytes payload, Outboxes* out);
-  void EndClient(Outboxes* out);
+  void EndClient(Outboxes* out, tls::Engine::Ending ending = tls::Engine::Ending::kCloseNotify);
   void LeaveClient(CloseReason reason, Outboxes* out);
   void SetReason(CloseReason reason);
   bool watches_commands() const;

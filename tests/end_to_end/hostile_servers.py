@@ -18,8 +18,8 @@ import mysql_wire as wire
 import processes
 import server_moves as moves
 import servers
-from hostile import (CLOSED, ERR, GONE, HASTY, LATE, LEFT, PATIENT, SERVED, SOON, End, Run,
-                     run_all, write_config)
+from hostile import (ALERT, CLOSED, ERR, GONE, HASTY, LATE, LEFT, PATIENT, SERVED, SOON, End,
+                     Run, run_all, write_config)
 from hostile_peer import Peer, Room
 from options import add_only, make_parser, parse
 from report import Report
@@ -192,8 +192,10 @@ CASES = [
     # Commands.
     Case(P + " " + T, "FIN for an answer to a command",
          [log_in, hear, fin], CLOSED, "server_closed"),
-    Case(P + " " + T, "RST for an answer to a command",
+    Case(P, "RST for an answer to a command",
          [log_in, hear, rst], End(None, ("RST", "FIN")), "server_error"),
+    Case(T, "RST for an answer to a command",
+         [log_in, hear, rst], ALERT("internal_error"), "server_error"),
     Case(P + " " + T, "half an answer and FIN",
          [log_in, hear, raw(b"\xff\xff\0\x01half"), fin], GONE, "server_closed"),
     Case(P + " " + T, "half-closes", [log_in, hear, half_close, stay], CLOSED, "server_closed"),

@@ -137,6 +137,24 @@ TEST_P(PollTest, OfAFullSocketIsNotAnsweredByThePeersFin) {
   }
 }
 
+// That FIN may have ended the kernel's poll before the kernel sees the Cancel, which finds nothing.
+TEST_P(PollTest, IsCancelledWithoutAWaitBetween) {
+  for (const uint32_t events : {POLLOUT, 0}) {
+    for (const bool fin : {false, true}) {
+      const Pair pair = TcpPair();
+      PeerFill(pair.ours);
+      if (fin) shutdown(pair.peer, SHUT_WR);
+      usleep(1000);
+      ring().Poll(pair.ours, events, PollTag(1));
+      ring().Cancel(PollTag(1));
+      const Seen seen = Next(PollTag(1));
+      EXPECT_EQ(seen.result, -ECANCELED);
+      EXPECT_FALSE(seen.more);
+      EXPECT_TRUE(Quiet(20));
+    }
+  }
+}
+
 TEST_P(PollTest, IsWokenByAnotherThread) {
   const int fd = Own(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   for (int i = 0; i < 5; ++i) {

@@ -68,7 +68,10 @@ void Client::TakeTls(std::string_view bytes) {
   const std::vector<uint8_t> ticket = tls_->session();
   if (!ticket.empty() && host_.tickets.size() < 4) host_.tickets.push_back(ticket);
   if (!plain.empty()) TakePlain(AsText(plain));
-  if (status == Status::kError) return Wrong("TLS: " + tls_->error());
+  if (status == Status::kError) {
+    const bool server_broke = tls_->error() == "TLSV1_ALERT_INTERNAL_ERROR" && ServerMayBreak();
+    return server_broke ? Close() : Wrong("TLS: " + tls_->error());
+  }
   close_notify_seen_ = close_notify_seen_ || status == Status::kClosed;
 }
 
@@ -273,13 +276,19 @@ void Client::OnEnd(bool reset) {
   Close();
 }
 
+bool Client::ServerMayBreak() const {
+  return !host_.options.calm() &&
+         (server_ == nullptr || server_->left() || host_.options.kernel.breaks != 0);
+}
+
 void Client::CheckEnd() const {
   if (completed_) ++host_.coverage.completed;
   if (completed_ || left() || host_.options.hostile || host_.stopped) return;
   const bool excused =
-      !host_.options.calm() && (server_ == nullptr || server_->left() || !error_.empty() ||
-                                host_.options.of_address.handshakes_per_second != 0 ||
-                                host_.options.clock_jumps || host_.options.kernel.breaks != 0);
+      ServerMayBreak() ||
+      (!host_.options.calm() &&
+       (!error_.empty() || host_.options.of_address.handshakes_per_second != 0 ||
+        host_.options.clock_jumps));
   if (!excused) {
     Fail("client " + plan_.user + " did not come to its end: state " +
          std::to_string(static_cast<int>(state_)) + ", " + std::to_string(next_command_) + " of " +

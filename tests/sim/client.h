@@ -90,6 +90,7 @@ class Client final : public Peer {
 
   // A mismatch: a failure, unless peers say what they like in this world.
   void Wrong(const std::string& what);
+  bool ServerMayBreak() const;
 
   const Plan plan_;
   State state_ = State::kGreeting;

@@ -65,17 +65,11 @@ void KernelTx::AddRecord(uint8_t type, std::string_view plain) {
   Seal(type, plain);
 }
 
-void KernelTx::DropAll() {
-  waiting.clear();
-  open_.clear();
-}
-
 void KernelTx::Seal(uint8_t type, std::string_view plain) {
   Require(!update_sent_, "a record under keys that a KeyUpdate has ended");
   std::vector<uint8_t> record;
   maker_.Seal(type, {reinterpret_cast<const uint8_t*>(plain.data()), plain.size()}, &record);
   waiting.append(record.begin(), record.end());
-  alert_made_ = type == tls::ControlRecord::kAlert;
   constexpr char kKeyUpdate = 24;
   update_sent_ = type == tls::ControlRecord::kHandshake && plain.substr(0, 1)[0] == kKeyUpdate;
 }

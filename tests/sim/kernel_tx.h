@@ -30,14 +30,11 @@ class KernelTx {
   // for the next bytes. AddRecord makes one of that type, and ends the open one before.
   void Add(std::string_view plain, bool open);
   void AddRecord(uint8_t type, std::string_view plain);
-  // DropAll: the socket takes nothing more.
-  void DropAll();
-  // alert_waits: so that a FIN would overtake it.
-  bool alert_waits() const { return alert_made_ && !waiting.empty(); }
   // ChangeKeys: those of the records that are to be made. Behind a KeyUpdate, and with fresh ones.
   void ChangeKeys(const tls::WriteKeys& keys);
 
   std::string waiting;  // Records that the socket hasn't got, the first perhaps in part.
+  // What a FIN would overtake.
   size_t held() const { return waiting.size() + open_.size(); }
 
  private:
@@ -47,7 +44,6 @@ class KernelTx {
   tls::WriteKeys keys_;
   tls::RecordMaker maker_;
   bool update_sent_ = false;  // Under keys_ nothing follows.
-  bool alert_made_ = false;
 };
 
 }  // namespace sallyport::sim

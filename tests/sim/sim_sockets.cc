@@ -183,8 +183,7 @@ void SimRing::ShutdownSend(int fd) {
   Require(file.connected, "ShutdownSend of what is no connected socket");
   Require(!file.wire->to_peer.ended, "a second FIN");
   if (KernelTx* const kernel = file.wire->kernel_tls.get(); kernel != nullptr) {
-    Require(!kernel->alert_waits(), "a FIN overtakes an alert");
-    kernel->DropAll();
+    Require(kernel->held() == 0, "a FIN overtakes a record");
   }
   file.wire->to_peer.ended = true;
   ++host_.progress;

@@ -169,6 +169,20 @@ TEST_P(RecordsTest, TheServerClosesFirst) {
   EXPECT_TRUE(nothing.empty());
 }
 
+TEST_P(RecordsTest, AnEndThatIsNoneIsAFatalAlert) {
+  Bytes out;
+  ASSERT_EQ(pair_.server->Seal(ToBytes("to be conti"), &out), Engine::Status::kOk);
+  pair_.server->Close(&out, Engine::Ending::kInternalError);
+  const size_t closed_size = out.size();
+  pair_.server->Close(&out);
+  EXPECT_EQ(out.size(), closed_size) << "nothing follows the alert";
+  Bytes plain;
+  Bytes ignored;
+  EXPECT_EQ(pair_.client->Open(out, &plain, &ignored), TlsClient::Status::kError);
+  EXPECT_EQ(pair_.client->error(), "TLSV1_ALERT_INTERNAL_ERROR");
+  EXPECT_EQ(plain, ToBytes("to be conti"));
+}
+
 TEST_P(RecordsTest, AFatalAlertOfTheClientIsAnErrorWithItsName) {
   Bytes sealed;
   Bytes ignored;

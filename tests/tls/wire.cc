@@ -99,9 +99,9 @@ Engine::Status Server::Seal(std::span<const uint8_t> plain, Bytes* out) {
   return status;
 }
 
-void Server::Close(Bytes* out) {
+void Server::Close(Bytes* out, Engine::Ending ending) {
   RoomOf room(Engine::kControlRoom);
-  engine_.Close(&room.room);
+  engine_.Close(&room.room, ending);
   room.AppendTo(out);
   ExpectNoLibraryErrors();
 }

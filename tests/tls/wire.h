@@ -42,7 +42,7 @@ class Server {
   Engine::Status Handshake(Bytes* in, Bytes* out);
   Engine::Status Open(std::span<const uint8_t> in, Bytes* plain, Bytes* out);
   Engine::Status Seal(std::span<const uint8_t> plain, Bytes* out);
-  void Close(Bytes* out);
+  void Close(Bytes* out, Engine::Ending ending = Engine::Ending::kCloseNotify);
   // Sign makes the signature that Handshake wanted, and counts.
   void Sign();
   int signatures() const { return signatures_; }

@@ -208,6 +208,17 @@ TEST_P(HandOverTest, CloseNotifyIsAControlRecord) {
   EXPECT_TRUE(out.empty());
 }
 
+TEST_P(HandOverTest, AnEndThatIsNoneIsAControlRecord) {
+  HandOver();
+  Bytes out;
+  pair_.server->Close(&out, Engine::Ending::kInternalError);
+  EXPECT_TRUE(out.empty());
+  const std::vector<ControlRecord> controls = engine().TakeControls();
+  ASSERT_EQ(controls.size(), 1u);
+  EXPECT_EQ(controls[0].type, ControlRecord::kAlert);
+  EXPECT_EQ(ToBytes(controls[0].bytes()), (Bytes{2, 80}));  // fatal, internal_error
+}
+
 TEST_P(HandOverTest, AnAlertIsAControlRecord) {
   RecordMaker maker = HandOver();
   Bytes record;
