@@ -87,6 +87,7 @@ def ALERT(*names):  # pylint: disable=invalid-name
 CLOSED = End(None)                            # FIN, behind close_notify where TLS stands.
 CUT = End(None, ("FIN", "RST"))               # Nothing more can be said.
 GONE = End((), ("FIN", "RST", "close_notify"))  # Whatever came before.
+BROKEN = End((), (*GONE.hows, "alert internal_error"))  # And perhaps the server's side broke.
 RESET = End((), ("RST",))
 SERVED = End((), ("served",))
 LEFT = End((), ("left",))

@@ -19,8 +19,8 @@ from client_moves import (WAYS, answered, chain, close_notify, fin, glued_hello,
                           hello_in, key_updates, log_in, old_tls, packet, part, payload_of,
                           pipelined, query, raw, record, rst, say, served, slowly, take_switch,
                           wait)
-from hostile import (ALERT, CLOSED, CUT, ERR, GONE, HASTY, LATE, LEFT, SERVED, SOON, Run,
-                     run_all, write_config)
+from hostile import (ALERT, BROKEN, CLOSED, CUT, ERR, GONE, HASTY, LATE, LEFT, SERVED, SOON,
+                     Run, run_all, write_config)
 from hostile_peer import Peer, Room
 from options import add_only, make_parser, parse
 from report import Report
@@ -233,7 +233,7 @@ CASES = [
      "client_error"),
     # Commands.
     ("command", "data behind COM_QUIT",
-     [packet(b"\x01", 0), part(bytes(3000))], GONE,
+     [packet(b"\x01", 0), part(bytes(3000))], BROKEN,
      "server_closed|server_error|client_error|tls_failed"),
     ("command", "nothing, of a packet", [packet(b"", 0), answered], SERVED, "client_closed"),
     ("command/plain", "a sequence id ahead",

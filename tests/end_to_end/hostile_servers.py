@@ -18,7 +18,7 @@ import mysql_wire as wire
 import processes
 import server_moves as moves
 import servers
-from hostile import (ALERT, CLOSED, ERR, GONE, HASTY, LATE, LEFT, PATIENT, SERVED, SOON, End,
+from hostile import (ALERT, BROKEN, CLOSED, ERR, GONE, HASTY, LATE, LEFT, PATIENT, SERVED, SOON, End,
                      Run, run_all, write_config)
 from hostile_peer import Peer, Room
 from options import add_only, make_parser, parse
@@ -200,7 +200,7 @@ CASES = [
          [log_in, hear, raw(b"\xff\xff\0\x01half"), fin], GONE, "server_closed"),
     Case(P + " " + T, "half-closes", [log_in, hear, half_close, stay], CLOSED, "server_closed"),
     Case(P + " " + T, "ERR unasked, and FIN",
-         [log_in, err(1053, "Server shutdown"), fin], GONE, "server_closed|server_error"),
+         [log_in, err(1053, "Server shutdown"), fin], BROKEN, "server_closed|server_error"),
     Case(P + " " + T, "floods who reads nothing",
          [log_in, hear, flood(64 << 20)], LEFT, "client_error", act=reads_nothing,
          heard=b"blocked"),
