@@ -18,8 +18,8 @@ import mysql_wire as wire
 import processes
 import server_moves as moves
 import servers
-from hostile import (ALERT, BROKEN, CLOSED, ERR, GONE, HASTY, LATE, LEFT, PATIENT, SERVED, SOON, End,
-                     Run, run_all, write_config)
+from hostile import (ALERT, BROKEN, CLOSED, ERR, GONE, HASTY, LATE, LEFT, PATIENT, SERVED, SOON,
+                     End, Run, run_all, write_config)
 from hostile_peer import Peer, Room
 from options import add_only, make_parser, parse
 from report import Report

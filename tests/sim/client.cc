@@ -49,7 +49,7 @@ void Client::TakeTls(std::string_view bytes) {
   using Status = tests::TlsClient::Status;
   if (!tls_done_) {
     const Status status = tls_->Handshake(&in, &out);
-    if (!out.empty()) Send(AsText(out));
+    if (!out.empty()) SendTls(out, 0);
     if (status == Status::kError) {
       // An ERR_Packet in clear that the proxy sent before it read the SSLRequest; the tap judges.
       error_ = tls_->error();
@@ -64,7 +64,7 @@ void Client::TakeTls(std::string_view bytes) {
   }
   std::vector<uint8_t> plain;
   const Status status = tls_->Open(in, &plain, &out);
-  if (!out.empty()) Send(AsText(out));
+  if (!out.empty()) SendTls(out, 0);
   const std::vector<uint8_t> ticket = tls_->session();
   if (!ticket.empty() && host_.tickets.size() < 4) host_.tickets.push_back(ticket);
   if (!plain.empty()) TakePlain(AsText(plain));
@@ -115,14 +115,19 @@ void Client::Say(std::string_view plain) {
   if (!tls_done_) return Send(plain);
   std::vector<uint8_t> out;
   (void)tls_->Seal(AsBytes(plain), &out);
-  Send(AsText(out));
+  SendTls(out, plain.size());
+}
+
+void Client::SendTls(const std::vector<uint8_t>& records, size_t plain_size) {
+  wire_->tls_overhead += records.size() - plain_size;
+  Send(AsText(records));
 }
 
 bool Client::SendCloseNotify() {
   if (!tls_done_) return false;
   std::vector<uint8_t> out;
   tls_->Close(&out);
-  Send(AsText(out));
+  SendTls(out, 0);
   return true;
 }
 
@@ -158,7 +163,7 @@ void Client::UpdateKeys(bool asks) {
   if (asks) ++host_.coverage.keys_asked;
   std::vector<uint8_t> out;
   tls_->UpdateKeys(asks, &out);
-  Send(AsText(out));
+  SendTls(out, 0);
 }
 
 void Client::IssueQuery(const Command& command) {
@@ -283,12 +288,17 @@ bool Client::ServerMayBreak() const {
 
 void Client::CheckEnd() const {
   if (completed_) ++host_.coverage.completed;
+  if (completed_ && state_ == State::kFinished && host_.options.calm() &&
+      (!asked_for_keys_ || host_.options.kernel.changes_keys) && !wire_->keys_refused &&
+      !command_log_.empty()) {
+    Fail("client " + plan_.user + ": its last " + std::to_string(command_log_.size()) +
+         " bytes never reached the server");
+  }
   if (completed_ || left() || host_.options.hostile || host_.stopped) return;
-  const bool excused =
-      ServerMayBreak() ||
-      (!host_.options.calm() &&
-       (!error_.empty() || host_.options.of_address.handshakes_per_second != 0 ||
-        host_.options.clock_jumps));
+  const bool excused = ServerMayBreak() ||
+                       (!host_.options.calm() &&
+                        (!error_.empty() || host_.options.of_address.handshakes_per_second != 0 ||
+                         host_.options.clock_jumps));
   if (!excused) {
     Fail("client " + plan_.user + " did not come to its end: state " +
          std::to_string(static_cast<int>(state_)) + ", " + std::to_string(next_command_) + " of " +

@@ -58,6 +58,7 @@ class Client final : public Peer {
   void TakeTls(std::string_view bytes);
   void TakePlain(std::string_view bytes);
   void Say(std::string_view plain);
+  void SendTls(const std::vector<uint8_t>& records, size_t plain_size);
   void SayPacket(std::string_view payload) { Say(tests::Packet(id_++, payload)); }
 
   // --- Log-in (client_login.cc).

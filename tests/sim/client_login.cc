@@ -78,6 +78,7 @@ std::string Client::PrepareTls(std::string* hello) {
   tls_to_be_ = std::make_unique<tests::TlsClient>(options);
   (void)tls_to_be_->Handshake(&nothing, &out);
   hello->assign(out.begin(), out.end());
+  wire_->tls_overhead += hello->size();
   const size_t ahead = plan_.glued_request ? plan_.arrival.header.size() : 0;
   wire_->tls_from = wire_->to_proxy.written + ahead + request.size();
   return request;
@@ -189,6 +190,10 @@ void Client::OnPluginData(const std::string& data) {
 }
 
 void Client::OnSwitch(const std::string& payload) {
+  if (payload == "\xFE") {
+    plugin_ = "mysql_old_password";
+    return SayPacket(FirstAnswer(plugin_));
+  }
   const size_t end = payload.find('\0', 1);
   if (end == payload.npos) return Wrong("a malformed AuthSwitchRequest");
   plugin_ = payload.substr(1, end - 1);

@@ -32,7 +32,7 @@ void OnSignal(int number) {
 
 void SetReplay(const std::string& command) {
   static const bool installed = [] {
-    for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM}) {
+    for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTERM}) {
       signal(number, OnSignal);
     }
     if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(PrintReplay);

@@ -73,6 +73,7 @@ struct Wire {
   std::shared_ptr<KernelTx> kernel_tls;  // Once the kernel encrypts what is sent to the peer.
   bool keys_refused = false;             // ChangeKeys failed.
   uint64_t tls_from = 0;                 // The client's SSLRequest ends here in to_proxy.
+  uint64_t tls_overhead = 0;             // Of what it sent, the bytes that are no plaintext.
   bool tls_begun = false;                // The proxy has read that, and made something of it.
   Tap tap;
 

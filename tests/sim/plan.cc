@@ -17,6 +17,13 @@ bool IsChallengeResponse(std::string_view plugin) {
   return packet::PluginKindOf(plugin) == PluginKind::kChallengeResponse;
 }
 
+std::string_view DrawPlugin(Dice& dice, PluginKind kind) {
+  for (;;) {
+    const std::string_view name = packet::PluginName(dice.Below(packet::kPluginsKnown));
+    if (packet::PluginKindOf(name) == kind) return name;
+  }
+}
+
 // RSA costs a thousand times what everything else does, so few accounts need it.
 Account MakeAccount(Host* host, bool only_challenge_response) {
   Dice& dice = host->dice;
@@ -29,13 +36,12 @@ Account MakeAccount(Host* host, bool only_challenge_response) {
   }
   const auto plugin = [&]() -> std::string_view {
     if (only_challenge_response || dice.OneIn(3)) {
-      return dice.Of<std::string_view>({tests::kNative, "client_ed25519", "parsec",
-                                        "auth_gssapi_client", "authentication_ldap_sasl_client",
-                                        "authentication_webauthn_client"});
+      if (dice.OneIn(3)) return tests::kNative;
+      return DrawPlugin(dice, PluginKind::kChallengeResponse);
     }
     if (dice.OneIn(40)) return tests::kSha256;
     if (dice.OneIn(40)) {
-      return dice.Of<std::string_view>({"mysql_clear_password", "dialog", "unheard_of"});
+      return dice.OneIn(4) ? "unheard_of" : DrawPlugin(dice, PluginKind::kCleartext);
     }
     return tests::kCachingSha2;
   };

@@ -57,6 +57,12 @@ void Server::BeginAuth(const std::string& auth_response, std::string_view first_
 
 void Server::Switch(char kind, std::string_view plugin) {
   plugin_ = plugin;
+  // The oldest switch, a byte alone: mysql_old_password with the nonce that is there.
+  if (plugin == "mysql_old_password" && !second_factor_ && !host_.options.greets &&
+      host_.dice.OneIn(2)) {
+    state_ = State::kAnswer;
+    return Say("\xFE");
+  }
   nonce_ = std::string(second_factor_ ? tests::kOtherNonce : tests::kSwitchNonce);
   std::string payload = tests::AuthSwitch(plugin, nonce_);
   payload[0] = kind;

@@ -76,7 +76,8 @@ void SimRing::Connect(int fd, const Address* address, OpTag tag) {
   } else if (host_.options.kernel.connect_hangs != 0 && host_.dice.OneIn(traits_.connect_hangs)) {
     op.connected = kHangs;
   } else if (host_.options.kernel.connect_fails != 0 && host_.dice.OneIn(traits_.connect_fails)) {
-    op.connected = host_.dice.Of({-ECONNREFUSED, -EHOSTUNREACH, -EAGAIN, -ETIMEDOUT});
+    op.connected = host_.dice.Of(
+        {-ECONNREFUSED, -EHOSTUNREACH, -EAGAIN, -ETIMEDOUT, -EADDRNOTAVAIL, -ENOBUFS, -ENOMEM});
   } else {
     Wire* const server = host_.Dial();
     server->other = owner.client;
@@ -205,7 +206,7 @@ bool SimRing::TryRecv(const Op& op) {
     return !more;
   }
   if (wire->reset_to_proxy) {
-    Complete(op, host_.dice.Of({-ECONNRESET, -ETIMEDOUT, -EPIPE}), false);
+    Complete(op, host_.dice.Of({-ECONNRESET, -ETIMEDOUT, -EPIPE, -ENOMEM}), false);
     return true;
   }
   if (!wire->to_proxy.ended) return false;

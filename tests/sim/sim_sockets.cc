@@ -62,13 +62,14 @@ void SimRing::Took(Wire* wire, size_t count) {
   host_.coverage.bytes += count;
   host_.Trace(count);
   const Wire* const other = wire->other;
-  // What TLS adds to a client's bytes can't be told from what is held; what it adds to a server's
-  // only makes the bound wider.
-  if (other == nullptr || wire->tls_from != 0) return;
+  // What TLS adds to a server's bytes only makes the bound wider; so does what it will add to those
+  // of a client's that are still on their way.
+  if (other == nullptr) return;
   const bool dropped = other->to_peer.ended || wire->to_peer.ended || other->reset_to_proxy ||
                        other->peer_gone || other->proxy_gone;
   const size_t header = wire->arrival == nullptr ? 0 : wire->arrival->header.size();
-  auto held = static_cast<int64_t>(wire->to_proxy.read - header - other->to_peer.written);
+  auto held = static_cast<int64_t>(wire->to_proxy.read - header - wire->tls_overhead -
+                                   other->to_peer.written);
   if (other->kernel_tls != nullptr) held -= static_cast<int64_t>(other->kernel_tls->held());
   Require(dropped || held <= kHeldMax, "the proxy holds more than its limits say");
 }
@@ -114,7 +115,7 @@ int32_t SimRing::Deliver(Wire* wire, std::string_view bytes, bool spliced) {
 int32_t SimRing::SendFailure(Wire* wire) {
   Require(!wire->to_peer.ended, "bytes behind a FIN");
   if (BreaksNow(wire)) wire->reset_to_proxy = true;
-  if (wire->reset_to_proxy) return host_.dice.Of({-EPIPE, -ECONNRESET});
+  if (wire->reset_to_proxy) return host_.dice.Of({-EPIPE, -ECONNRESET, -ENOMEM, -ENOBUFS});
   return host_.Lucky(traits_.busy) ? -EAGAIN : 0;
 }
 
