@@ -5,7 +5,7 @@
 // What it checks by itself: a verb on an fd that isn't open or not fit for it, two ops with one
 // tag, Close with an op in flight, RecvNow past a Recv without DrainAllowed, bytes behind a FIN,
 // a password on its way to a plaintext server, bytes in clear for a client on TLS, EncryptSends in
-// the middle of a record, a FIN that overtakes an alert of kernel TLS, and how much the proxy holds
+// the middle of a record, a FIN that overtakes a record of kernel TLS, and how much the proxy holds
 // back between a session's two sockets.
 #ifndef TESTS_SIM_SIM_RING_H_
 #define TESTS_SIM_SIM_RING_H_
