@@ -7,6 +7,7 @@ Each check is a small function; most need no real server, but one that believes 
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import time
 
 import mysql_wire as wire
 import processes
+import sanitizer
 import servers
 from options import add_only, make_parser, parse
 from proxy import Proxy
@@ -220,6 +222,37 @@ def sandbox(room):
         room.report.equal("core dumps: no thread is inside", threads_inside(proxy), {False})
 
 
+def core_dumps(room):
+    """Memory with keys and passwords in it gets into no core file, unless --core_dumps."""
+    folder = os.path.join(room.folder, "cores")
+    os.mkdir(folder)
+    prefix = ["prlimit", "--core=unlimited", "env", "--chdir", folder]
+
+    def name_of(process):
+        with open(f"/proc/{process.pid}/comm", encoding="ascii") as comm:
+            return comm.read().strip()
+
+    def dies_with_core(process):
+        process.send_signal(signal.SIGQUIT)
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = -signal.SIGQUIT  # Popen can't see the flag, and must not wait again.
+        return os.WCOREDUMP(status)
+
+    sleeper = processes.start([*prefix, "sleep", "60"])
+    processes.wait_until(lambda: name_of(sleeper) == "sleep", 5, "sleep to start")
+    if not dies_with_core(sleeper):
+        print("SKIPPED core dumps: this machine writes none")
+        return
+    # A sanitizer's build dumps none of its own accord.
+    expectations = (("", False), ("--core_dumps", True))
+    for option, expected in expectations[:1 if sanitizer.name_of(room.options.proxy) else 2]:
+        with room.proxy(prefix=prefix, arguments=[option] if option else [],
+                        leaks=False) as proxy:
+            room.report.equal(f"core dumps, {option or 'by default'}",
+                              dies_with_core(proxy.process), expected)
+    shutil.rmtree(folder)
+
+
 def without_certificate(room):
     # A machine's name may be one that no certificate can have; Linux's own first one is "(none)".
     nameless = ["unshare", "--uts", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c",
@@ -292,8 +325,8 @@ def no_io_uring(room):
 
 
 CHECKS = [stops_when_idle, lets_sessions_finish, grace_ends, second_signal, bad_arguments,
-          port_in_use, bad_certificates, open_key_files, sandbox, without_certificate,
-          positional_form, tls_modes, admin_answers, no_io_uring]
+          port_in_use, bad_certificates, open_key_files, sandbox, core_dumps,
+          without_certificate, positional_form, tls_modes, admin_answers, no_io_uring]
 
 
 def main():
