@@ -287,6 +287,8 @@ void Session::End(Side from, bool reset, Outboxes* out) {
   }
   if (from == Side::kClient) {
     SetReason(reset ? CloseReason::kClientError : CloseReason::kClientClosed);
+    // Within COM_CHANGE_USER no answer is waited for, and its close_notify is answered at once.
+    if (!reset && phase_ != Phase::kCommand) EndClient(out);
     (*out)[Side::kServer].end = true;
   } else {
     SetReason(reset ? CloseReason::kServerError : CloseReason::kServerClosed);

@@ -29,6 +29,13 @@ GROWTH_KIB_MAX = 8 << 10
 LOST = (2013,)
 NO_ERR = (None,)
 DEAD = ("server_error", "server_closed")
+IN_CHANGE, AT_CHANGE = "in a change of user", "at a change of user"
+
+
+def ask(asking):
+    for victim in asking:
+        victim.change_user()
+    return asking
 
 
 def after_death(victim):
@@ -50,9 +57,11 @@ def killed(report, room, steady, frozen):
     name = "killed when frozen" if frozen else "killed"
     descriptors, mark = room.descriptors(), room.proxy.mark()
     hurt = victims(room)
+    asking = victims(room, (AT_CHANGE,)) if frozen else []
     if frozen:
         room.signal(signal.SIGSTOP)
         hurt.append(Victim(room, "before the greeting", False))
+        hurt += ask(asking)
         time.sleep(0.3)
     room.kill()
     chaos_room.check_ends(report, name, room, hurt, mark, after_death)
@@ -69,8 +78,10 @@ def frozen_for_a_while(report, room, steady):
     """Less than any time limit: everybody goes on as if nothing had been."""
     descriptors = room.descriptors()
     hurt = victims(room)
+    asking = victims(room, (AT_CHANGE,))
     room.signal(signal.SIGSTOP)
     hurt.append(Victim(room, "before the greeting", True))
+    hurt += ask(asking)
     time.sleep(1.5)
     steady.check(report, "frozen for a while")
     room.signal(signal.SIGCONT)
@@ -79,13 +90,17 @@ def frozen_for_a_while(report, room, steady):
 
 
 def frozen_for_long(report, room, steady):
-    """Who is logging in is told 1159 at the time limit; who is logged in waits."""
+    """Who is logging in, again too, is told 1159 at the time limit; who is logged in waits."""
     name = "frozen for long"
     descriptors, mark = room.descriptors(), room.proxy.mark()
     waiting = victims(room, ("in the log in",))
     patient = victims(room, ("idle", "in a result", "in an upload", "in a file"))
+    # Of plaintext the proxy knows no second log-in.
+    changing, asking = victims(room, (IN_CHANGE,)), victims(room, (AT_CHANGE,))
     room.signal(signal.SIGSTOP)
     waiting.append(Victim(room, "before the greeting", True))
+    for victim in changing + ask(asking):
+        (waiting if victim.tls else patient).append(victim)
     chaos_room.check_ends(report, name, room, waiting, mark,
                           lambda _victim: ((1159,), ("handshake_timeout",)))
     steady.check(report, name)

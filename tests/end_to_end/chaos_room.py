@@ -88,8 +88,11 @@ class Room:
             return False
 
     def signal(self, number):
-        """To the server that is hurt, which is setpriv's exec and so the process itself."""
+        """To the server that is hurt, which is setpriv's exec and so the process itself. When it is
+        told to stop, all its threads have: none answers what is sent from here on."""
         self.hurt.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            os.waitid(os.P_PID, self.hurt.process.pid, os.WSTOPPED)
 
     def kill(self):
         self.signal(signal.SIGKILL)

@@ -59,6 +59,22 @@ class Victim:
         if payload[:1] != b"\0":
             raise ValueError(f"refused: {payload!r}")
 
+    def _in_a_change_of_user(self):
+        """The server has asked for the answer of another plugin than the one announced."""
+        self._idle()
+        self.change_user()
+        self.sequence_id, payload = self._expect(b"\xfe")
+        self.nonce = payload[-21:-1]
+
+    def _at_a_change_of_user(self):
+        """Its COM_CHANGE_USER is left to be sent, by change_user(), to a server that is frozen."""
+        self._idle()
+
+    def change_user(self):
+        user = self.room.hurt.account("native").user.encode()
+        self.sock.sendall(wire.packet(0, b"\x11" + user + b"\0\x14" + b"x" * 20 + b"\0"
+                                      + b"\x2d\0" + b"client_ed25519\0"))
+
     def _in_a_result(self):
         self._idle()
         self._say("WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < "
@@ -122,6 +138,14 @@ class Victim:
         elif self.phase == "in the log in":
             self.sock.sendall(wire.packet(self.sequence_id + 1, b"x" * 64))
             return self._expect_code(wire.read_packet(self.sock)[1], 1045)
+        elif self.phase.endswith("a change of user"):
+            if self.phase.startswith("at"):
+                self.sequence_id, payload = self._expect(b"\xfe")
+                self.nonce = payload[-21:-1]
+            password = self.room.hurt.account("native").password.encode()
+            self.sock.sendall(wire.packet(self.sequence_id + 1,
+                                          wire.native_scramble(password, self.nonce)))
+            self._expect(b"\0")
         elif self.phase == "in a result":
             rows = 1
             while len(wire.read_packet(self.sock)[1]) > 8:
@@ -197,8 +221,8 @@ class Victim:
         return self.phase not in ("before the greeting", "in the tls handshake", "in the log in")
 
 
-PHASES = ("in the tls handshake", "in the log in", "idle", "in a result", "in an upload",
-          "in a file")
+PHASES = ("in the tls handshake", "in the log in", "idle", "in a change of user", "in a result",
+          "in an upload", "in a file")
 
 
 def victims(room, phases=PHASES):

@@ -12,6 +12,10 @@ import tls_records as tls
 from hostile import Wrong
 from hostile_peer import PATIENCE, Peer
 
+# Of the account: its server asks for another plugin's answer.
+CHANGE_TO_ED25519 = (b"\x11ed25519\0\x14" + b"x" * 20 + b"\0" + b"\x2d\0"
+                     + b"mysql_native_password\0")
+
 # --- How far a peer goes before it misbehaves.
 WAYS = {
     "dialled": lambda peer: None,
@@ -23,6 +27,8 @@ WAYS = {
     "auth": lambda peer: (peer.read_greeting(), to_tls(peer),
                           peer.packet(peer.response("client_ed25519")), take_switch(peer)),
     "command": lambda peer: (peer.read_greeting(), to_tls(peer), peer.log_in()),
+    "reauth": lambda peer: (peer.read_greeting(), to_tls(peer), peer.log_in(),
+                            peer.packet(CHANGE_TO_ED25519, 0), take_switch(peer)),
 }
 
 

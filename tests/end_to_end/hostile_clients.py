@@ -27,11 +27,13 @@ from report import Report
 from tls_records import clear_record as record_of
 
 LINKS = {"dialled": ("plain",), "reply": ("plain",), "tls": ("plain",), "flight": ("12", "13"),
-         "response": ("12", "13"), "auth": ("plain", "12", "13"), "command": ("plain", "12", "13")}
+         "response": ("12", "13"), "auth": ("plain", "12", "13"), "command": ("plain", "12", "13"),
+         "reauth": ("plain", "12", "13")}
 LOGIN = "reply response auth"      # Where a client that misbehaves can be told.
 SHAKING = "tls flight"             # Where only TLS could tell it, or nobody.
 ASKED = "reply response"           # The same, before a log-in was sent.
 TLS_COMMAND = "command/12 command/13"
+TLS_REAUTH = "reauth/12 reauth/13"  # In plaintext it's the server alone that sees it.
 ON_TLS = "response auth/12 auth/13 command/12 command/13"
 ON_TLS13 = "response/13 auth/13 command/13"
 
@@ -45,6 +47,7 @@ RDP = b"\x03\0\0\x13\x0e\xe0\0\0\0\0\0\x01\0\x08\0\x03\0\0\0"
 ATTRIBUTES = wire.CAPABILITIES | 0x100000
 FLOOD = (1 << 24) - 1
 CHANGE_USER = b"\x11"
+HALF_ANSWER = wire.packet(2, b"x" * 64)[:30]
 UNEXPECTED, OLD = ALERT("unexpected_message"), ALERT("protocol_version")
 
 
@@ -56,6 +59,22 @@ def attributes(size, announced):
     """A response whose connection attributes are not as long as they say."""
     return (wire.handshake_response(1, "ann", b"x" * 20, "mysql_native_password", ATTRIBUTES)[4:]
             + b"\xfe" + announced.to_bytes(8, "little") + b"\x01a\x01b" * (size // 4))
+
+
+def long_database(peer):
+    """All is right but for the name."""
+    fields = wire.handshake_response(1, peer.room.user,
+                                     wire.native_scramble(peer.room.password, peer.nonce), "",
+                                     wire.CAPABILITIES | wire.CLIENT_CONNECT_WITH_DB)[4:-1]
+    return fields + b"d" * (64 << 10) + b"\0mysql_native_password\0"
+
+
+def long_auth(peer):
+    capabilities = wire.CAPABILITIES | wire.CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA
+    size = 10 ** 6
+    fields = wire.handshake_response(1, peer.room.user, b"", "", capabilities)[4:-2]
+    return (fields + b"\xfd" + size.to_bytes(3, "little") + b"x" * size
+            + b"mysql_native_password\0")
 
 
 def clear_alert(name, level=tls.FATAL):
@@ -105,6 +124,10 @@ CASES = [
      [packet(long_response(plugin="p" * 10 ** 6))], ERR(1045), "secret_refused"),
     (ASKED, "attributes of 1 MB",
      [packet(attributes(10 ** 6, 10 ** 6))], ERR(1045, 1043, 1153), "login_failed"),
+    (ASKED, "a database's name of 64 KB",
+     [payload_of(long_database)], ERR(1102, 1049), "login_failed"),
+    (ASKED, "an auth response of 1 MB",
+     [payload_of(long_auth)], ERR(1045, 1043), "login_failed"),
     ("auth", "an answer of 1 MB",
      [packet(b"x" * 10 ** 6)], ERR(1045, 1043, 1153, 1158), "login_failed"),
     (ASKED, "600 KiB of zeros", [part(bytes(600 << 10))], GONE, "bad_handshake"),
@@ -231,6 +254,13 @@ CASES = [
     ("command", "RST in an unread result",
      [query(b"SELECT REPEAT('x', 100000) FROM seq_1_to_900"), wait(0.5), rst], LEFT,
      "client_error"),
+    # Leaving when the server has asked back about COM_CHANGE_USER.
+    ("reauth", "FIN", [fin], CLOSED, "client_closed"),
+    ("reauth", "RST", [wait(0.1), rst], LEFT, "client_error"),
+    ("reauth", "FIN in a packet", [part(HALF_ANSWER), fin], CLOSED, "client_closed"),
+    (TLS_REAUTH, "silence", [], ERR(1159), "handshake_timeout", LATE),
+    (TLS_REAUTH, "half a packet", [part(HALF_ANSWER)], ERR(1159), "handshake_timeout", LATE),
+    ("reauth", "a wrong answer", [packet(b"x" * 64), answered], SERVED, "client_closed"),
     # Commands.
     ("command", "data behind COM_QUIT",
      [packet(b"\x01", 0), part(bytes(3000))], BROKEN,

@@ -24,14 +24,16 @@ from hostile_peer import Peer, Room
 from options import add_only, make_parser, parse
 from report import Report
 from server_moves import (PASSWORD, deaf, drip, err, fin, flood, glued, greet, half_close, hear,
-                          honest, leaves, listens, log_in, raw, reads_nothing, repeat, rst, say,
-                          sends_much, serve, split_greeting, stay, wait)
+                          honest, leaves, listens, log_in, logs_in_and_ends, logs_in_and_reads,
+                          logs_in_and_resets, raw, reads_nothing, repeat, rst, say, sends_much,
+                          serve, split_greeting, stay, wait)
 
 GREETING = wire.greeting()
 FULL_AUTH = say(b"\x01\x04")
 AGAIN = say(b"\xfe" + b"caching_sha2_password\0" + wire.NONCE + b"\0")
 OK = say(wire.OK_PAYLOAD)
 P, T = "plain", "12 13"
+FULL = "full"  # For a target: server_moves.full_server().
 
 
 def public_pem(key):
@@ -57,7 +59,8 @@ EC_KEY = public_pem(ec.generate_private_key(ec.SECP256R1()).public_key())
 class Case:
     """`act` is the client; `times`: as many connections, one after another; `target`: an address
     instead of a server; `heard`: what the server must have noticed; `unix`: it is on a unix
-    socket."""
+    socket; `sni`: its listener chooses servers by SNI, hence greets itself, and dials behind the
+    client's log-in. (It learned the words from the server, which was good once.)"""
     links: str
     name: str
     moves: list
@@ -69,6 +72,7 @@ class Case:
     target: str = ""
     heard: bytes = b""
     unix: bool = False
+    sni: bool = False
 
 
 def key(name, pem):
@@ -83,12 +87,16 @@ CASES = [
     Case(P, "has no socket", [], ERR(2003), "server_unreachable", target="unix:/no/such.sock"),
     # Greetings.
     Case(P, "closes at once", [fin], ERR(2013), "server_lost_in_login"),
-    Case(P, "resets at once", [rst], ERR(2013), "server_lost_in_login"),
+    # A reset that overtakes connect() is connect()'s failure.
+    Case(P, "resets at once", [rst], ERR(2013, 2003), "server_lost_in_login|server_unreachable"),
+    Case(P, "resets soon", [wait(0.1), rst], ERR(2013), "server_lost_in_login"),
+    Case(P + " " + T, "half-closes at once",
+         [half_close, stay], ERR(2013), "server_lost_in_login"),
     Case(P, "says nothing", [stay], ERR(1159), "handshake_timeout", LATE),
     Case(P, "half a greeting and FIN",
          [raw(GREETING[:30]), fin], ERR(2013), "server_lost_in_login"),
     Case(P, "half a greeting and RST",
-         [raw(GREETING[:30]), rst], ERR(2013), "server_lost_in_login"),
+         [raw(GREETING[:30]), wait(0.1), rst], ERR(2013), "server_lost_in_login"),
     Case(P, "half a greeting", [raw(GREETING[:30]), stay], ERR(1159), "handshake_timeout", LATE),
     Case(P, "a greeting that drips",
          [drip(GREETING, 0.05), stay], ERR(1159), "handshake_timeout", LATE),
@@ -125,6 +133,10 @@ CASES = [
          [greet(), hear, err(1045, "x" * 200000), stay], ERR(1045), "login_failed"),
     Case(P + " " + T, "FIN for an answer", [greet(), hear, fin], ERR(2013), "server_lost_in_login"),
     Case(P + " " + T, "RST for an answer", [greet(), hear, rst], ERR(2013), "server_lost_in_login"),
+    Case(P + " " + T, "half-closes for an answer",
+         [greet(), hear, half_close, stay], ERR(2013), "server_lost_in_login"),
+    Case(P + " " + T, "half-closes in full authentication",
+         [greet(), hear, FULL_AUTH, hear, half_close, stay], ERR(2013), "server_lost_in_login"),
     Case(P + " " + T, "silence for an answer",
          [greet(), hear, stay], ERR(1159), "handshake_timeout", LATE),
     Case(P + " " + T, "half an answer",
@@ -189,6 +201,46 @@ CASES = [
          "client_closed|bad_handshake", unix=True),
     Case(P + " " + T, "unix socket: RST for an answer",
          [greet(), hear, rst], ERR(2013), "server_lost_in_login", unix=True),
+    # The proxy has greeted, and the client has sent its log-in, when the server is dialled.
+    Case(P + " " + T, "SNI: closes at once", [fin], ERR(2013), "server_lost_in_login", sni=True),
+    Case(P + " " + T, "SNI: resets soon",
+         [wait(0.1), rst], ERR(2013), "server_lost_in_login", sni=True),
+    Case(P + " " + T, "SNI: half-closes at once",
+         [half_close, stay], ERR(2013), "server_lost_in_login", sni=True),
+    Case(P + " " + T, "SNI: says nothing", [stay], ERR(1159), "handshake_timeout", LATE, sni=True),
+    Case(P + " " + T, "SNI: half a greeting",
+         [raw(GREETING[:30]), stay], ERR(1159), "handshake_timeout", LATE, sni=True),
+    Case(P + " " + T, "SNI: half a greeting and FIN",
+         [raw(GREETING[:30]), fin], ERR(2013), "server_lost_in_login", sni=True),
+    Case(P + " " + T, "SNI: half a greeting and RST",
+         [raw(GREETING[:30]), wait(0.1), rst], ERR(2013), "server_lost_in_login", sni=True),
+    Case(P + " " + T, "SNI: nonsense",
+         [say(b"\x55" * 32), stay], ERR(2027), "server_malformed", sni=True),
+    # The second one is taken for a plugin's data: no secret answers it in clear.
+    Case(P, "SNI: the greeting twice",
+         [raw(GREETING * 2), stay], ERR(1159), "handshake_timeout", LATE, act=logs_in_and_reads,
+         sni=True),
+    Case(T, "SNI: the greeting twice",
+         [raw(GREETING * 2), stay], ERR(1045), "secret_refused", sni=True),
+    Case(P + " " + T, "SNI: ERR for a greeting",
+         [err(1040, "Too many connections", ""), wait(0.3)], ERR(1040), "server_refused", sni=True),
+    Case(P + " " + T, "SNI: FIN for an answer",
+         [greet(), hear, fin], ERR(2013), "server_lost_in_login", sni=True),
+    # A client that leaves meanwhile: the late greeting is answered in its place.
+    Case(P + " " + T, "SNI: greets when its client has left",
+         [wait(1), greet(), hear, err(1045), stay], CLOSED, "client_left_early",
+         act=logs_in_and_ends, heard=b"caching_sha2_password", sni=True),
+    Case(P + " " + T, "SNI: greets when its client has reset",
+         [wait(1), greet(), hear, err(1045), stay], LEFT, "client_left_early",
+         act=logs_in_and_resets, heard=b"caching_sha2_password", sni=True),
+    Case(P + " " + T, "SNI: says nothing, and its client has left",
+         [stay], CLOSED, "client_left_early", act=logs_in_and_ends, sni=True),
+    Case(P + " " + T, "SNI: never connects", [], ERR(2003), "server_unreachable", target=FULL,
+         sni=True),
+    Case(P + " " + T, "SNI: never connects, and its client has left",
+         [], CLOSED, "client_left_early", act=logs_in_and_ends, target=FULL, sni=True),
+    Case(P + " " + T, "SNI: never connects, and its client has reset",
+         [], LEFT, "client_left_early", act=logs_in_and_resets, target=FULL, sni=True),
     # Commands.
     Case(P + " " + T, "FIN for an answer to a command",
          [log_in, hear, fin], CLOSED, "server_closed"),
@@ -253,15 +305,18 @@ def good_client(room, port):
             peer.query()
 
 
-def run(report, options, folder, good, chosen, fakes):
+def run(report, options, folder, good, full, chosen, fakes):
     authority = servers.new_authority(folder)
     room = Room(folder, authority.ca, "ann", "")
     tables = [{"name": "good", "listen": "127.0.0.1:0", "server": good.address}]
     for (case, link), fake in zip(chosen, fakes):
-        tables.append({"name": listener_name(case, link), "listen": "127.0.0.1:0",
-                       "server": fake.address if fake else case.target,
+        server = fake.address if fake else full if case.target == FULL else case.target
+        tables.append({"name": listener_name(case, link), "listen": "127.0.0.1:0", "server": server,
                        "handshake_timeout": HASTY if case.reason == "handshake_timeout"
                        else PATIENT})
+        if case.sni:
+            greeter = fake.address if fake else good.address
+            tables[-1]["sni_server"] = [f"other.example.com={greeter}"]
     config = write_config(os.path.join(folder, "proxy.toml"), authority.issue("proxy"), tables)
 
     def neighbour(ports):
@@ -280,11 +335,13 @@ def main():
     report = Report()
     chosen = [(case, link) for case in CASES for link in case.links.split()
               if options.only in listener_name(case, link)]
-    with processes.test_folder() as folder, wire.FakeServer(wire.accept_everybody) as good:
+    with processes.test_folder() as folder, wire.FakeServer(wire.accept_everybody) as good, \
+            moves.full_server() as full:
         fakes = [None if case.target else wire.FakeServer(
-            moves.script(case.moves), os.path.join(folder, f"{number}.sock") if case.unix else None)
+            moves.script(case.moves, good_once=case.sni),
+            os.path.join(folder, f"{number}.sock") if case.unix else None)
                  for number, (case, _) in enumerate(chosen)]
-        run(report, options, folder, good, chosen, fakes)
+        run(report, options, folder, good, full, chosen, fakes)
     return report.exit_code()
 
 

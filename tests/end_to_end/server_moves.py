@@ -3,6 +3,7 @@
 A move is a function of the ServerPeer; where one ends in FIN or RST, that is the end of the script.
 """
 
+import contextlib
 import socket
 import struct
 import time
@@ -38,19 +39,34 @@ class ServerPeer:
         return payload
 
 
-def script(moves):
-    """What a wire.FakeServer does with each connection; gives all that it heard."""
+def script(moves, good_once=False):
+    """What a wire.FakeServer does with each connection (`good_once`: but the first); gives all that
+    it heard."""
     count = iter(range(1 << 30))
 
     def behave(sock):
         peer = ServerPeer(sock, next(count))
         try:
-            for move in moves:
+            for move in (log_in, serve) if good_once and peer.number == 0 else moves:
                 move(peer)
         except (Done, OSError, EOFError):
             pass
-        return peer.heard
+        return b"" if good_once and peer.number == 0 else peer.heard
     return behave
+
+
+@contextlib.contextmanager
+def full_server():
+    """The address of a listener whose queue is full: whoever connects waits in vain."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = listener.getsockname()
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        time.sleep(0.1)
+        yield f"{address[0]}:{address[1]}"
 
 
 # --- Moves.
@@ -252,6 +268,31 @@ def sends_much(peer):
 def leaves(peer):
     """Goes once it has the greeting: the proxy finishes the log-in in its place."""
     peer.read_greeting()
+    peer.sock.close()
+    peer.how = "left"
+
+
+def send_log_in(peer):
+    """To a listener that greets itself; what comes of it can't be there yet."""
+    peer.read_greeting()
+    to_tls(peer)
+    peer.packet(wire.handshake_response(0, "ann", b"x" * 32)[4:])
+    time.sleep(0.3)  # In which the server is dialled.
+
+
+def logs_in_and_reads(peer):
+    send_log_in(peer)
+    peer.read_packet()
+
+
+def logs_in_and_ends(peer):
+    send_log_in(peer)
+    peer.sock.shutdown(socket.SHUT_WR)
+
+
+def logs_in_and_resets(peer):
+    send_log_in(peer)
+    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.sock.close()
     peer.how = "left"
 

@@ -388,6 +388,7 @@ TEST(ChangeUserTest, EitherSideMayLeaveInItsMiddle) {
         reset ? c.Resets(side) : c.Ends(side);
         c.ExpectEnd(Side::kClient);
         c.ExpectEnd(Side::kServer);
+        if (c.on_tls()) c.ExpectCloseNotify(!reset);
         EXPECT_TRUE(c.session().closed());
       };
       Converse({}, [&](Conversation& c) {
@@ -451,6 +452,15 @@ TEST(ChangeUserTest, BehindTheServersEnd) {
     c.Refuse(CloseReason::kHandshakeTimeout, {1159, "08S01", "Got timeout"});
     c.ExpectEnd(Side::kClient);
     EXPECT_TRUE(c.session().closed());
+  });
+  Converse({}, [](Conversation& c) {
+    LoggedIn(c);
+    c.Ends(Side::kServer);
+    c.Client(0, kChangeUser.payload());
+    c.ExpectServer(0, kChangeUser.payload());
+    c.Ends(Side::kClient);
+    c.ExpectEnd(Side::kServer);
+    c.ExpectClosed(CloseReason::kServerClosed);
   });
 }
 
