@@ -6,8 +6,8 @@
 
 Real clients of every kind, sysbench over TLS, and short sessions of PyMySQL, while SIGHUP brings
 new certificates again and again. It goes on until both numbers are reached or the time is over,
-slice by slice. Then no connection may be open, and memory, descriptors and pipes must be what they
-were after the first slice.
+slice by slice. Then no connection may be open, memory, descriptors, pipes and places for
+connections must be what they were after the first slice, and nothing may wait or be lent.
 """
 
 import dataclasses
@@ -32,6 +32,8 @@ SESSION_PROCESSES = 2
 SYSBENCH_THREADS = 8
 RELOAD_EVERY = 1
 GROWTH_KIB_MAX = 4 << 10
+SLOTS_GROWTH_MAX = 64  # Slices differ in how many were open at once, by a client's connections.
+IDLE = ("connections_open", "send_queue_bytes", "pipe_bytes", "pipes_lent")
 # What the workers' pools may keep: two ends of 64 pipes each.
 PIPE_ENDS_MAX = 2 * 2 * 64
 
@@ -120,6 +122,8 @@ class Soak:
         """(KiB, descriptors, pipes' ends) once nothing is open any more."""
         processes.wait_until(lambda: self.room.open_count() == 0, 30, "connections to go")
         time.sleep(1)
+        for name in IDLE:
+            self.report.equal(f"{name}, when all is over", self.room.metric(f"sallyport_{name}"), 0)
         descriptors = self.room.descriptors()
         return (self.room.proxy.resident_kib(), descriptors,
                 self.room.proxy.descriptors() - descriptors)
@@ -137,6 +141,7 @@ def soak(report, options, room, ready):
     began = time.monotonic()
     soak_run.slice(options.slice)
     first = soak_run.state()
+    slots = room.metric("sallyport_connection_slots")
     counts = soak_run.counts
     while ((counts.queries < options.queries or counts.connections < options.connections)
            and time.monotonic() - began + options.slice < options.seconds):
@@ -151,6 +156,8 @@ def soak(report, options, room, ready):
     report.check("every client had its turn or the time was short",
                  counts.runs_of_clients >= min(len(ready), 3), str(counts))
     report.equal("descriptors are as they were", last[1], first[1])
+    slots = room.metric("sallyport_connection_slots") - slots
+    report.check("places for connections are as many", slots <= SLOTS_GROWTH_MAX, f"{slots} more")
     report.check(f"pipes stay under {PIPE_ENDS_MAX} ends", last[2] <= PIPE_ENDS_MAX, str(last))
     if not sanitizer.name_of(options.proxy):
         report.check(f"memory grew by less than {GROWTH_KIB_MAX} KiB",
