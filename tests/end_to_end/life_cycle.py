@@ -14,6 +14,7 @@ import time
 
 import mysql_wire as wire
 import processes
+import sanitizer
 import servers
 from options import add_only, make_parser, parse
 from proxy import Proxy
@@ -220,6 +221,52 @@ def sandbox(room):
         room.report.equal("core dumps: no thread is inside", threads_inside(proxy), {False})
 
 
+def memory_is_private(room):
+    """Nobody but root may look into the proxy (/proc/PID/environ, mem, ptrace); see core_files."""
+    # Root's own processes are root's anyway. The binary may lie where nobody else may look.
+    prefix = [] if os.geteuid() else [
+        "setpriv", "--reuid=65534", "--clear-groups", "--pdeathsig=KILL",
+        "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    user = os.geteuid() or 65534
+    for arguments, owner in (([], 0), (["--core_dumps"], user)):
+        with room.proxy(pair=None, prefix=prefix, leaks=False,
+                        arguments=["--sandbox", "off", *arguments]) as proxy:
+            name = f"the owner of its memory, {arguments}"
+            if room.report.check(f"{name}: it starts", proxy.port, " / ".join(proxy.lines)):
+                with open(f"/proc/{proxy.process.pid}/status", encoding="ascii") as status:
+                    room.report.check(f"{name}: it is not root's process",
+                                      f"\nUid:\t{user}\t" in status.read())
+                room.report.equal(name, os.stat(f"/proc/{proxy.process.pid}/environ").st_uid,
+                                  owner)
+
+
+def dies_with_core(process):
+    """Ends it by SIGABRT; whether the kernel wrote a core file."""
+    process.send_signal(signal.SIGABRT)
+    # WNOWAIT leaves it for subprocess, which forgets about the core file.
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT).si_code == os.CLD_DUMPED
+
+
+def core_files(room):
+    """There are secrets in the proxy's memory: none is written unless core_dumps is given."""
+    if sanitizer.name_of(room.options.proxy):
+        print("SKIPPED: core files of a sanitizer's build, which allows none itself")
+        return
+    folder = os.path.join(room.folder, "cores")
+    os.mkdir(folder)
+    prefix = ["env", f"--chdir={folder}", "prlimit", "--core=unlimited", "--"]
+    other = processes.start([*prefix, "sh", "-c", "echo; exec sleep 60"], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    if not dies_with_core(other):
+        print("SKIPPED: core files: this machine writes none")
+        return
+    for arguments, expected in (([], False), (["--core_dumps"], True)):
+        with room.proxy(prefix=prefix, arguments=["--sandbox", "off", *arguments]) as proxy:
+            room.report.check(f"core file, {arguments}: it starts", proxy.port)
+            room.report.equal(f"core file, {arguments}: written", dies_with_core(proxy.process),
+                              expected)
+
+
 def without_certificate(room):
     # A machine's name may be one that no certificate can have; Linux's own first one is "(none)".
     nameless = ["unshare", "--uts", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c",
@@ -292,8 +339,8 @@ def no_io_uring(room):
 
 
 CHECKS = [stops_when_idle, lets_sessions_finish, grace_ends, second_signal, bad_arguments,
-          port_in_use, bad_certificates, open_key_files, sandbox, without_certificate,
-          positional_form, tls_modes, admin_answers, no_io_uring]
+          port_in_use, bad_certificates, open_key_files, sandbox, memory_is_private, core_files,
+          without_certificate, positional_form, tls_modes, admin_answers, no_io_uring]
 
 
 def main():
