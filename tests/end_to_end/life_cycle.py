@@ -7,7 +7,6 @@ Each check is a small function; most need no real server, but one that believes 
 """
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -222,35 +221,53 @@ def sandbox(room):
         room.report.equal("core dumps: no thread is inside", threads_inside(proxy), {False})
 
 
-def core_dumps(room):
-    """Memory with keys and passwords in it gets into no core file, unless --core_dumps."""
+def memory_is_private(room):
+    """Nobody but root may look into the proxy (/proc/PID/environ, mem, ptrace); see core_files."""
+    # Root's own processes are root's anyway. The binary may lie where nobody else may look.
+    prefix = [] if os.geteuid() else [
+        "setpriv", "--reuid=65534", "--clear-groups", "--pdeathsig=KILL",
+        "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    if subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode != 0:
+        print("SKIPPED: the owner of its memory: root may not become another user here")
+        return
+    user = os.geteuid() or 65534
+    for arguments, owner in (([], 0), (["--core_dumps"], user)):
+        with room.proxy(pair=None, prefix=prefix, leaks=False,
+                        arguments=["--sandbox", "off", *arguments]) as proxy:
+            name = f"the owner of its memory, {arguments}"
+            if room.report.check(f"{name}: it starts", proxy.port, " / ".join(proxy.lines)):
+                with open(f"/proc/{proxy.process.pid}/status", encoding="ascii") as status:
+                    room.report.check(f"{name}: it is not root's process",
+                                      f"\nUid:\t{user}\t" in status.read())
+                room.report.equal(name, os.stat(f"/proc/{proxy.process.pid}/environ").st_uid,
+                                  owner)
+
+
+def dies_with_core(process):
+    """Ends it by SIGABRT; whether the kernel wrote a core file."""
+    process.send_signal(signal.SIGABRT)
+    # WNOWAIT leaves it for subprocess, which forgets about the core file.
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT).si_code == os.CLD_DUMPED
+
+
+def core_files(room):
+    """There are secrets in the proxy's memory: none is written unless core_dumps is given."""
+    if sanitizer.name_of(room.options.proxy):
+        print("SKIPPED: core files of a sanitizer's build, which allows none itself")
+        return
     folder = os.path.join(room.folder, "cores")
     os.mkdir(folder)
-    prefix = ["prlimit", "--core=unlimited", "env", "--chdir", folder]
-
-    def name_of(process):
-        with open(f"/proc/{process.pid}/comm", encoding="ascii") as comm:
-            return comm.read().strip()
-
-    def dies_with_core(process):
-        process.send_signal(signal.SIGQUIT)
-        _, status = os.waitpid(process.pid, 0)
-        process.returncode = -signal.SIGQUIT  # Popen can't see the flag, and must not wait again.
-        return os.WCOREDUMP(status)
-
-    sleeper = processes.start([*prefix, "sleep", "60"])
-    processes.wait_until(lambda: name_of(sleeper) == "sleep", 5, "sleep to start")
-    if not dies_with_core(sleeper):
-        print("SKIPPED core dumps: this machine writes none")
+    prefix = ["env", f"--chdir={folder}", "prlimit", "--core=unlimited", "--"]
+    other = processes.start([*prefix, "sh", "-c", "echo; exec sleep 60"], stdout=subprocess.PIPE)
+    other.stdout.readline()
+    if not dies_with_core(other):
+        print("SKIPPED: core files: this machine writes none")
         return
-    # A sanitizer's build dumps none of its own accord.
-    expectations = (("", False), ("--core_dumps", True))
-    for option, expected in expectations[:1 if sanitizer.name_of(room.options.proxy) else 2]:
-        with room.proxy(prefix=prefix, arguments=[option] if option else [],
-                        leaks=False) as proxy:
-            room.report.equal(f"core dumps, {option or 'by default'}",
-                              dies_with_core(proxy.process), expected)
-    shutil.rmtree(folder)
+    for arguments, expected in (([], False), (["--core_dumps"], True)):
+        with room.proxy(prefix=prefix, arguments=["--sandbox", "off", *arguments]) as proxy:
+            room.report.check(f"core file, {arguments}: it starts", proxy.port)
+            room.report.equal(f"core file, {arguments}: written", dies_with_core(proxy.process),
+                              expected)
 
 
 def without_certificate(room):
@@ -325,7 +342,7 @@ def no_io_uring(room):
 
 
 CHECKS = [stops_when_idle, lets_sessions_finish, grace_ends, second_signal, bad_arguments,
-          port_in_use, bad_certificates, open_key_files, sandbox, core_dumps,
+          port_in_use, bad_certificates, open_key_files, sandbox, memory_is_private, core_files,
           without_certificate, positional_form, tls_modes, admin_answers, no_io_uring]
 
 
