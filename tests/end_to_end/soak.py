@@ -6,8 +6,8 @@
 
 Real clients of every kind, sysbench over TLS, and short sessions of PyMySQL, while SIGHUP brings
 new certificates again and again. It goes on until both numbers are reached or the time is over,
-slice by slice. Then no connection may be open, and memory, descriptors and pipes must be what they
-were after the first slice.
+slice by slice. Then no connection may be open, nothing may wait in queues and pipes, and memory,
+descriptors, pipes and the tables of connections must be what they were after the first slice.
 """
 
 import dataclasses
@@ -34,6 +34,11 @@ RELOAD_EVERY = 1
 GROWTH_KIB_MAX = 4 << 10
 # What the workers' pools may keep: two ends of 64 pipes each.
 PIPE_ENDS_MAX = 2 * 2 * 64
+# A worker's table has as many slots as it ever had connections at once, some twenty here; one that
+# lost slots would have thousands.
+SLOTS_MAX = 2 * 64
+# What connections hold; 0 when none is open.
+HELD = ("send_queue_bytes", "pipe_bytes", "pipes_lent")
 
 
 @dataclasses.dataclass
@@ -124,6 +129,15 @@ class Soak:
         return (self.room.proxy.resident_kib(), descriptors,
                 self.room.proxy.descriptors() - descriptors)
 
+    def check_held(self, when):
+        """Once nothing is open: see state()."""
+        for name in HELD:
+            self.report.equal(f"{name} {when}", self.room.metric(f"sallyport_{name}"), 0)
+        slots = self.room.metric("sallyport_connection_slots")
+        print(f"        connection_slots {when}: {slots}")
+        self.report.check(f"connection_slots {when} stay under {SLOTS_MAX}", slots <= SLOTS_MAX,
+                          str(slots))
+
 
 def soak(report, options, room, ready):
     certificate, key = room.authority.issue("sysbench")
@@ -137,6 +151,7 @@ def soak(report, options, room, ready):
     began = time.monotonic()
     soak_run.slice(options.slice)
     first = soak_run.state()
+    soak_run.check_held("after the first slice")
     counts = soak_run.counts
     while ((counts.queries < options.queries or counts.connections < options.connections)
            and time.monotonic() - began + options.slice < options.seconds):
@@ -145,6 +160,7 @@ def soak(report, options, room, ready):
               f"{room.proxy.resident_kib()} KiB")
         room.proxy.forget_lines()
     last = soak_run.state()
+    soak_run.check_held("at the end")
     print(f"{counts}\nKiB, descriptors, pipes' ends after the first slice: {first}; at the end: "
           f"{last}")
     report.check("queries were answered", counts.queries > 1000, str(counts))
