@@ -17,6 +17,7 @@ std::string_view WithoutPort(std::string_view host) {
 }
 
 bool IsAddress(std::string_view host) {
+  if (host.find('\0') != host.npos) return false;  // inet_pton would read up to it.
   std::array<char, sizeof(in6_addr)> address;
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     const std::string inner(host.substr(1, host.size() - 2));
