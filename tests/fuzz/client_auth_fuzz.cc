@@ -1,7 +1,8 @@
-// Whom an operator trusts, and who a client says it is. int<1> form; 0 to 127: int<2> size and text
-// of the CAs' PEM, then the revocation lists'; to 191: the same of one block's DER each; from
-// there: DER of a client's certificate.
-#include <openssl/base.h>
+// Whom an operator trusts, and who a client says it is. int<1> form: 0 to 63 PEM text, CAs and
+// lists from one file; 64 to 127 int<2> size and bytes of a CA's DER, then a list's, if any; else
+// the DER of a client's certificate.
+#include <openssl/pool.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <string>
@@ -15,48 +16,55 @@
 namespace sallyport::fuzz {
 namespace {
 
-constexpr int64_t kNow = 1795737600;  // Of the corpus, whose certificates end a month later.
+constexpr int64_t kNow = 1798761600;  // 2027-01-01: the corpus's lists are valid for years around.
 
-bool FitsALog(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) {
-    return static_cast<uint8_t>(c) < 0x20 || static_cast<uint8_t>(c) == 0x7F;
-  });
+bool IsSafe(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
 }
 
-void Create(const std::string& ca_pem, const std::string& crl_pem) {
-  const tls::ClientAuthOptions options = {
-      .mode = tls::ClientCertificates::kRequired, .ca_pem = ca_pem, .crl_pem = crl_pem};
+void Trust(const std::string& ca_pem, const std::string& crl_pem) {
+  tls::ClientAuthOptions options;
+  options.mode = tls::ClientCertificates::kRequired;
+  options.ca_pem = ca_pem;
+  options.crl_pem = crl_pem;
   const auto auth = tls::ClientAuth::Create(options, kNow);
-  if (auth.ok()) {
-    FUZZ_CHECK((*auth)->digest().size() == 32);
-    const int64_t not_after = (*auth)->revocations_not_after();
-    FUZZ_CHECK(not_after == 0 || (!crl_pem.empty() && not_after >= kNow));
+  if (!auth.ok()) {
+    const absl::string_view message = auth.status().message();
+    FUZZ_CHECK(auth.status().code() == absl::StatusCode::kInvalidArgument);
+    FUZZ_CHECK(!message.empty() && IsSafe({message.data(), message.size()}));
     return;
   }
-  FUZZ_CHECK(auth.status().code() == absl::StatusCode::kInvalidArgument);
-  const absl::string_view message = auth.status().message();
-  FUZZ_CHECK(!message.empty() && FitsALog({message.data(), message.size()}));
+  FUZZ_CHECK(ca_pem.find("CERTIFICATE") != ca_pem.npos && (*auth)->digest().size() == 32);
+  const int64_t until = (*auth)->revocations_not_after();
+  FUZZ_CHECK(until == 0 || (until >= kNow && crl_pem.find("X509 CRL") != crl_pem.npos));
+  const bssl::UniquePtr<SSL_CTX> ctx(SSL_CTX_new(TLS_method()));
+  tls::AskForCertificates(*auth, ctx.get());
 }
 
-void Read(const Buffer& der) {
-  const uint8_t* at = der.data();
-  const bssl::UniquePtr<X509> x509(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
-  if (x509 == nullptr) return;
-  using tls::ClientCertificate;
-  const ClientCertificate read = tls::ReadClientCertificate(x509.get());
-  FUZZ_CHECK(read.subject.size() <= ClientCertificate::kSubjectBytesMax && FitsALog(read.subject));
-  FUZZ_CHECK(FitsALog(read.common_name) && read.names.size() <= ClientCertificate::kNamesMax);
-  for (const tls::AlternativeName& name : read.names) {
-    FUZZ_CHECK(name.value.size() <= ClientCertificate::kNameBytesMax && FitsALog(name.value));
-  }
+void CheckNames(const tls::ClientCertificate& certificate) {
   using tls::UserRule;
+  FUZZ_CHECK(certificate.subject.size() <= tls::ClientCertificate::kSubjectBytesMax);
+  FUZZ_CHECK(IsSafe(certificate.subject) && IsSafe(certificate.common_name));
+  FUZZ_CHECK(certificate.names.size() <= tls::ClientCertificate::kNamesMax);
+  FUZZ_CHECK(certificate.common_name.size() <= tls::ClientCertificate::kNameBytesMax);
+  for (const tls::AlternativeName& name : certificate.names) {
+    FUZZ_CHECK(name.value.size() <= tls::ClientCertificate::kNameBytesMax && IsSafe(name.value));
+  }
+  FUZZ_CHECK(
+      tls::ClientCertificateAllows(&certificate, UserRule::kCommonName, certificate.common_name) ==
+      !certificate.common_name.empty());
   for (const UserRule rule :
        {UserRule::kCommonName, UserRule::kDns, UserRule::kEmail, UserRule::kUri}) {
-    FUZZ_CHECK(!tls::ClientCertificateAllows(&read, rule, ""));
-    FUZZ_CHECK(FitsALog(tls::WhyRefused(&read, rule)));
+    FUZZ_CHECK(!tls::ClientCertificateAllows(&certificate, rule, ""));
+    FUZZ_CHECK(IsSafe(tls::WhyRefused(&certificate, rule)));
   }
-  FUZZ_CHECK(read.common_name.empty() ||
-             tls::ClientCertificateAllows(&read, UserRule::kCommonName, read.common_name));
+}
+
+void Introduce(Bytes der) {
+  const bssl::UniquePtr<CRYPTO_BUFFER> buffer(CRYPTO_BUFFER_new(der.data(), der.size(), nullptr));
+  const bssl::UniquePtr<X509> x509(X509_parse_from_buffer(buffer.get()));
+  if (x509 != nullptr) CheckNames(tls::ReadClientCertificate(x509.get()));
 }
 
 }  // namespace
@@ -66,17 +74,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace sallyport;
   fuzz::Input input(data, size);
   const uint8_t form = input.Byte();
-  if (form >= 192) {
-    fuzz::Read(input.Rest());
-    return 0;
-  }
-  const fuzz::Buffer ca = input.Take(input.Int(2));
-  const fuzz::Buffer crl = input.Rest();
-  if (form < 128) {
-    fuzz::Create(std::string(packet::AsText(ca)), std::string(packet::AsText(crl)));
+  if (form < 64) {
+    const fuzz::Buffer text = input.Rest();
+    const std::string pem(packet::AsText(text));
+    fuzz::Trust(pem, pem);
+  } else if (form < 128) {
+    const fuzz::Buffer ca = input.Take(input.Int(2));
+    const fuzz::Buffer crl = input.Rest();
+    fuzz::Trust(fuzz::PemBlock("CERTIFICATE", ca),
+                crl.empty() ? "" : fuzz::PemBlock("X509 CRL", crl));
   } else {
-    fuzz::Create(fuzz::PemBlock("CERTIFICATE", ca),
-                 crl.empty() ? "" : fuzz::PemBlock("X509 CRL", crl));
+    fuzz::Introduce(input.Rest());
   }
   return 0;
 }
