@@ -7,7 +7,6 @@ namespace {
 
 constexpr uint8_t kOkMarker = 0x00;
 constexpr uint8_t kAuthMoreDataMarker = 0x01;
-constexpr uint8_t kAuthNextFactorMarker = 0x02;
 constexpr uint8_t kAuthSwitchMarker = 0xFE;
 constexpr uint8_t kErrMarker = 0xFF;
 

@@ -10,6 +10,9 @@
 
 namespace sallyport::packet {
 
+// The byte before an AuthNextFactor, where MULTI_FACTOR_AUTHENTICATION was agreed on.
+inline constexpr uint8_t kAuthNextFactorMarker = 0x02;
+
 // The kinds of server packet between HandshakeResponse41 (or COM_CHANGE_USER) and OK.
 enum class AuthPacket {
   kOk,                 // 00

@@ -15,6 +15,11 @@ using packet::PluginKind;
 
 constexpr size_t kCachingSha2ScrambleSize = 32;
 constexpr size_t kNativeScrambleSize = 20;
+constexpr size_t kOldScrambleSizeMax = 9;  // 8, and a NUL.
+constexpr size_t kEd25519SignatureSize = 64;
+constexpr std::string_view kNative = "mysql_native_password";
+constexpr std::string_view kOld = "mysql_old_password";
+constexpr std::string_view kEd25519 = "client_ed25519";
 
 AuthAction Forward() { return {}; }
 
@@ -83,6 +88,7 @@ AuthAction AuthRelay::FromServer(packet::MutableBytes payload) {
   // The password may be under way already. Whatever else the server says before it has come would
   // make it a packet to forward.
   if (step_ == Step::kPassword && packet != AuthPacket::kErr) return Act(Kind::kBadServer);
+  if (mode() == Mode::kMediate && !MayFollow(packet, payload)) return Act(Kind::kBadServer);
   switch (packet) {
     case AuthPacket::kOk:
     case AuthPacket::kErr:
@@ -93,8 +99,9 @@ AuthAction AuthRelay::FromServer(packet::MutableBytes payload) {
       return SwitchPlugin(payload);
     case AuthPacket::kOldAuthSwitch:
       password_.Clear();
-      Use("mysql_old_password");
+      Use(kOld);
       step_ = Step::kRelay;
+      switch_unanswered_ = true;
       return Forward();
     case AuthPacket::kPluginData:
       return PluginDataFromServer(payload);
@@ -102,9 +109,31 @@ AuthAction AuthRelay::FromServer(packet::MutableBytes payload) {
   return Act(Kind::kBadServer);
 }
 
+// The server's packet is one that servers send at this point.
+bool AuthRelay::MayFollow(AuthPacket packet, packet::Bytes payload) const {
+  if (packet == AuthPacket::kErr) return true;
+  if (switch_unanswered_) return false;
+  if (packet != AuthPacket::kPluginData || step_ == Step::kServerKey) return true;
+  if (AnswersOnce()) return false;
+  const packet::Bytes data = packet::PluginData(payload);
+  if (kind_ == PluginKind::kCachingSha2) {
+    return IsByte(data, packet::kCachingSha2FastAuthSuccess) ||
+           IsByte(data, packet::kCachingSha2PerformFullAuthentication);
+  }
+  // Where more than one factor was agreed on, this is AuthNextFactor, and no plugin data.
+  const bool any = kind_ == PluginKind::kCleartext || kind_ == PluginKind::kUnknown;
+  return any || payload.empty() || payload[0] != packet::kAuthNextFactorMarker;
+}
+
+// A client answers a nonce, and the server has no more questions.
+bool AuthRelay::AnswersOnce() const {
+  return plugin_ == kNative || plugin_ == kOld || plugin_ == kEd25519;
+}
+
 AuthAction AuthRelay::SwitchPlugin(packet::Bytes payload) {
   packet::AuthSwitch request;
-  if (packet::ParseAuthSwitch(payload, &request) != packet::Parse::kOk) {
+  if (packet::ParseAuthSwitch(payload, &request) != packet::Parse::kOk ||
+      (mode() == Mode::kMediate && request.auth_plugin_name.empty())) {
     return Act(Kind::kBadServer);
   }
   password_.Clear();
@@ -114,6 +143,7 @@ AuthAction AuthRelay::SwitchPlugin(packet::Bytes payload) {
   if (SecretMustNotPass()) return RefuseSecret();
   step_ = Step::kRelay;
   if (kind_ == PluginKind::kSha256 && mode() == Mode::kMediate) step_ = Step::kPassword;
+  switch_unanswered_ = true;
   return Forward();
 }
 
@@ -131,6 +161,7 @@ AuthAction AuthRelay::PluginDataFromServer(packet::Bytes payload) {
 
 AuthAction AuthRelay::FromClient(packet::MutableBytes payload) {
   const bool client_turn = std::exchange(client_turn_, false);
+  switch_unanswered_ = false;
   if (SecretMustNotPass()) {
     tls::Wipe(payload);
     return RefuseSecret();
@@ -147,15 +178,21 @@ AuthAction AuthRelay::FromClient(packet::MutableBytes payload) {
     case Step::kRelay:
       break;
   }
-  // What a client says unasked under a plugin that can carry a password stays here.
-  const bool harmless = kind_ == PluginKind::kCachingSha2 ? client_turn && IsScramble(payload)
-                        : kind_ == PluginKind::kSha256    ? IsEmptyPassword(payload)
-                                                          : true;
-  if (mode() == Mode::kMediate && !harmless) {
+  if (mode() == Mode::kMediate && !IsHarmless(payload, client_turn)) {
     tls::Wipe(payload);
     return BadHandshake("an answer that is no scramble, or that nobody asked for");
   }
   return Forward();
+}
+
+// What a client says unasked under a plugin that can carry a password stays here, and so does what
+// the plugin in effect has no such answer for: the client may believe in another.
+bool AuthRelay::IsHarmless(packet::Bytes answer, bool client_turn) const {
+  if (kind_ == PluginKind::kCachingSha2) return client_turn && IsScramble(answer);
+  if (kind_ == PluginKind::kSha256) return IsEmptyPassword(answer);
+  if (!AnswersOnce() || IsEmptyPassword(answer)) return true;
+  if (plugin_ == kOld) return answer.size() <= kOldScrambleSizeMax;
+  return answer.size() == (plugin_ == kNative ? kNativeScrambleSize : kEd25519SignatureSize);
 }
 
 AuthAction AuthRelay::PasswordFromClient(packet::MutableBytes payload) {
@@ -260,7 +297,7 @@ bool AuthRelay::SecretMustNotPass() const {
 
 void AuthRelay::Use(std::string_view plugin) {
   kind_ = packet::PluginKindOf(plugin);
-  plugin_ = plugin.empty() ? "mysql_native_password" : std::string(plugin.substr(0, 64));
+  plugin_ = std::string(plugin.empty() ? kNative : plugin.substr(0, 64));
 }
 
 AuthAction AuthRelay::RefuseSecret() {

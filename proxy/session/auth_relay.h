@@ -2,6 +2,11 @@
 // whether it passes, and keeps the rule: a client's cleartext secret never travels to a server over
 // plaintext TCP. Pure: payloads in, decisions out; sequence_ids are the Session's.
 //
+// What a client makes of a packet is its own affair, and clients differ where servers never go:
+// some keep their plugin where a switch names none, take 02 for a switch that was not agreed on,
+// look only at the byte behind 01, or miss a switch between two others. So where a secret is at
+// stake (kMediate) a server may say what servers do say, and nothing else.
+//
 // A client sends its secret in clear when *its* link is secure (TLS). What that takes here:
 //
 //   client link  server link    caching_sha2_password, full authentication
@@ -103,6 +108,9 @@ class AuthRelay {
   AuthAction BadHandshake(std::string_view why);
 
   Mode mode() const;  // For the plugin in effect.
+  bool MayFollow(packet::AuthPacket packet, packet::Bytes payload) const;
+  bool AnswersOnce() const;
+  bool IsHarmless(packet::Bytes answer, bool client_turn) const;
   bool SecretMustNotPass() const;
   void Use(std::string_view plugin);
 
@@ -113,6 +121,7 @@ class AuthRelay {
   packet::PluginKind kind_ = packet::PluginKind::kChallengeResponse;
   Step step_ = Step::kRelay;
   bool client_turn_ = false;
+  bool switch_unanswered_ = false;
   bool mediated_ = false;
   tls::Secret password_;
   tls::Secret made_;     // Payloads that are made here; may hold the password.

@@ -124,12 +124,22 @@ TEST(CachingSha2, AFactorAfterAMediatedOnePasses) {
 }
 
 // Without MULTI_FACTOR_AUTHENTICATION on both ends a packet that begins with 02 is plugin data.
-TEST(CachingSha2, ANextFactorThatNobodyAgreedOnIsPluginData) {
-  Converse({}, [](Conversation& c) {
-    LogIn(c, {Scramble(20), kNative});
-    c.Server(2, AuthNextFactor("mysql_clear_password", kSwitchNonce));
-    c.ExpectClient(3, AuthNextFactor("mysql_clear_password", kSwitchNonce));
-  });
+// Some drivers take it for a switch, whatever was agreed on.
+TEST(CachingSha2, ANextFactorThatNobodyAgreedOnIsPluginDataAndNotForDriversOnTls) {
+  for (const std::string_view plugin : {kCachingSha2, kGssapi, kNative}) {
+    const std::string factor = AuthNextFactor("sha256_password", kSwitchNonce);
+    Converse({}, [&](Conversation& c) {
+      LogIn(c, {Scramble(20), plugin});
+      c.Server(2, factor);
+      c.ExpectErr(3, 2027, "Malformed packet");
+      c.ExpectClosed(CloseReason::kServerMalformed);
+    });
+    Converse({}, [&](Conversation& c) {
+      LogInPlain(c, {Scramble(20), plugin});
+      c.Server(2, factor);
+      c.ExpectClient(2, factor);
+    });
+  }
 }
 
 TEST(CachingSha2, MariaDbOmitsTheMarkOfAuthMoreData) {

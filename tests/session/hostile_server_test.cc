@@ -43,6 +43,73 @@ void AskAndGoOn(const std::string& more) {
   });
 }
 
+// What drivers make of packets that no server sends differs (seen: go-sql-driver, mysql2 and
+// mariadb of npm, PyMySQL): at the end of each of these one of them sends its password.
+void SayWhatNoServerSays(const Login& login, std::vector<std::string> packets) {
+  const std::string last = packets.back();
+  packets.pop_back();
+  Converse({}, [&](Conversation& c) {
+    LogIn(c, login);
+    uint8_t server = 2;
+    uint8_t client = 3;
+    for (const std::string& packet : packets) {
+      c.Server(server++, packet);
+      c.ExpectClient(client++, packet);
+    }
+    c.Server(server, last);
+    c.ExpectErr(client++, 2027, "Malformed packet");
+    c.ExpectClosed(CloseReason::kServerMalformed);
+    ExpectRefused(c, client);
+  });
+}
+
+TEST(HostileServer, ASwitchToNoPlugin) {
+  SayWhatNoServerSays(kLogin, {std::string("\xFE\0\x04", 3)});
+  SayWhatNoServerSays({Scramble(20), kNative}, {std::string("\xFE\0", 2)});
+}
+
+TEST(HostileServer, ASecondFactorThatWasNotAgreedOn) {
+  const std::string factor = AuthNextFactor(kSha256, kSwitchNonce);
+  SayWhatNoServerSays({Scramble(20), kNative}, {factor});
+  SayWhatNoServerSays({Scramble(20), kGssapi}, {factor});
+  SayWhatNoServerSays(kLogin, {factor});
+}
+
+TEST(HostileServer, MoreBehindASwitchThatNobodyAnswered) {
+  for (const std::string_view plugin : {kNative, kGssapi, std::string_view("parsec")}) {
+    const std::string change = AuthSwitch(plugin, kSwitchNonce);
+    SayWhatNoServerSays(kLogin, {change, kFullAuth});
+    SayWhatNoServerSays(kLogin, {change, change});
+    SayWhatNoServerSays(kLogin, {change, Ok()});
+  }
+  SayWhatNoServerSays(kLogin, {"\xFE", kFullAuth});
+}
+
+TEST(HostileServer, PluginDataOfTheWrongKind) {
+  SayWhatNoServerSays(kLogin, {MoreData(std::string("\x04\0", 2))});
+  SayWhatNoServerSays(kLogin, {MoreData("")});
+  SayWhatNoServerSays(kLogin, {MoreData("anything")});
+  SayWhatNoServerSays({Scramble(20), kNative}, {kFullAuth});
+  SayWhatNoServerSays({Scramble(20), "mysql_old_password"}, {kFullAuth});
+  SayWhatNoServerSays({Scramble(64), "client_ed25519"}, {kFullAuth});
+  SayWhatNoServerSays({"", ""}, {kFullAuth});
+}
+
+// A client that still believes in another plugin.
+TEST(HostileServer, AnAnswerThatThePluginHasNot) {
+  for (const std::string_view plugin :
+       {kNative, std::string_view("mysql_old_password"), std::string_view("client_ed25519")}) {
+    Converse({}, [&](Conversation& c) {
+      LogIn(c, kLogin);
+      c.Server(2, AuthSwitch(plugin, kSwitchNonce));
+      c.ExpectClient(3, AuthSwitch(plugin, kSwitchNonce));
+      c.Client(4, PasswordNul());
+      c.ExpectErr(5, 1043, "Bad handshake");
+      c.ExpectServer(3, packet::AsText(packet::UselessAnswer(plugin)));
+    });
+  }
+}
+
 TEST(HostileServer, OkBeforeThePasswordIsThere) { AskAndGoOn(Packet(3, Ok())); }
 
 TEST(HostileServer, ErrBeforeThePasswordIsThere) { AskAndGoOn(Packet(3, Err(1045))); }

@@ -19,6 +19,7 @@ inline constexpr std::string_view kOtherNonce = "!$%&/()=?+*#-_.:,;<>";
 inline constexpr std::string_view kCachingSha2 = "caching_sha2_password";
 inline constexpr std::string_view kSha256 = "sha256_password";
 inline constexpr std::string_view kNative = "mysql_native_password";
+inline constexpr std::string_view kGssapi = "auth_gssapi_client";
 
 // What every server and every client here can do. CLIENT_SSL is not among it.
 inline constexpr uint32_t kFlags = packet::CLIENT_PROTOCOL_41 | packet::CLIENT_SECURE_CONNECTION |

@@ -92,7 +92,7 @@ TEST(Relay, AnyNumberOfRounds) {
 TEST(Relay, PacketsOfTheServersLimitPass) {
   const std::string large(kServerLoginPayloadMax - 1, 'k');
   ConverseIn({Way::kWhole, Way::kPackets, Way::kPieces}, {}, [&](Conversation& c) {
-    LogIn(c, {Scramble(20), kNative});
+    LogIn(c, {Scramble(20), kGssapi});
     c.Server(2, MoreData(large));
     c.ExpectClient(3, MoreData(large));
     c.Server(3, MoreData(large + "x"));
@@ -105,8 +105,8 @@ TEST(Relay, PacketsOfTheServersLimitPass) {
 TEST(Relay, TheSequenceIdsOfEachSideAreItsOwn) {
   Converse({}, [](Conversation& c) {
     LogIn(c, {Scramble(20), kNative});
-    c.Server(200, AuthSwitch(kNative, kSwitchNonce));
-    c.ExpectClient(3, AuthSwitch(kNative, kSwitchNonce));
+    c.Server(200, AuthSwitch(kGssapi, kSwitchNonce));
+    c.ExpectClient(3, AuthSwitch(kGssapi, kSwitchNonce));
     c.Client(4, Scramble(20));
     c.ExpectServer(201, Scramble(20));
     c.Server(255, MoreData("more"));
@@ -185,7 +185,7 @@ TEST(Relay, SwitchesWithoutEndEnd) {
 
 TEST(Relay, AClientThatTalksWithoutEndIsRefused) {
   Converse({}, [](Conversation& c) {
-    LogIn(c, {Scramble(20), kNative});
+    LogIn(c, {Scramble(20), kGssapi});
     uint8_t client = 3;
     uint8_t server = 2;
     for (int packets = 0; packets < kAuthPacketsMax; ++packets) {

@@ -51,7 +51,7 @@ Account MakeAccount(Host* host, bool only_challenge_response) {
   account.wrong = dice.OneIn(12) && !account.password.empty();
   account.cached = !dice.OneIn(25);
   account.own_rsa = dice.OneIn(10);
-  if (IsChallengeResponse(account.plugin) && account.plugin != tests::kNative) {
+  if (IsChallengeResponse(account.plugin) && !AnswersOnce(account.plugin)) {
     account.rounds = static_cast<int>(dice.Below(4));
   }
   return account;
@@ -161,12 +161,17 @@ std::string Response(uint8_t sequence_id, const Command& command) {
   return bytes + tests::Packet(sequence_id, tests::Ok());
 }
 
+bool AnswersOnce(std::string_view plugin) {
+  return plugin == tests::kNative || plugin == "mysql_old_password" || plugin == "client_ed25519";
+}
+
 std::string Scrambled(std::string_view plugin, std::string_view password, std::string_view nonce) {
   if (password.empty()) return "";
-  const size_t size = plugin == tests::kNative        ? 20
-                      : plugin == tests::kCachingSha2 ? 32
-                      : plugin == "parsec"            ? 96
-                                                      : 64;
+  const size_t size = plugin == tests::kNative         ? 20
+                      : plugin == tests::kCachingSha2  ? 32
+                      : plugin == "mysql_old_password" ? 9
+                      : plugin == "parsec"             ? 96
+                                                       : 64;
   uint64_t hash = 0xCBF2'9CE4'8422'2325;
   for (const std::string_view part : {plugin, password, nonce}) {
     for (const char byte : part) hash = (hash ^ static_cast<uint8_t>(byte)) * 0x100'0000'01B3;

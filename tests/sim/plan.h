@@ -71,6 +71,8 @@ Plan MakePlan(Host* host, size_t number);
 // Response is what a server answers to a query, as bytes with headers: the packets that carry
 // `size` bytes made from `seed`, and one that ends them.
 std::string Response(uint8_t sequence_id, const Command& command);
+// AnswersOnce: under that plugin a client answers a nonce, and nobody asks more.
+bool AnswersOnce(std::string_view plugin);
 // Scrambled is what a challenge-response plugin makes of a password; as long as the real one's.
 std::string Scrambled(std::string_view plugin, std::string_view password, std::string_view nonce);
 

@@ -119,7 +119,8 @@ void Server::OnRound(const std::string& payload) {
   if (round_ > 0 && payload != Scrambled(plugin_, account().password + "?", question_)) {
     return Check(payload, "");
   }
-  if (round_++ == account().rounds || account().password.empty()) return Accept();
+  const bool over = round_++ == account().rounds || AnswersOnce(plugin_);
+  if (over || account().password.empty()) return Accept();
   // MariaDB sends plugin data without the 01 of AuthMoreData.
   question_ = "R" + Pattern(host_.dice.Next(), 1 + host_.dice.Size(300));
   state_ = State::kRound;
