@@ -48,7 +48,8 @@ constexpr std::array<std::string_view, RefusalLabels::kCount> kRefusals = {
     "max_connections_per_address",
     "connections_per_second_per_address",
     "handshakes_per_second_per_address",
-    "address_blocked"};
+    "address_blocked",
+    "client_gone"};
 constexpr std::array<std::string_view, LoginLabels::kOutcomes> kOutcomeTexts = {
     "accepted", "refused_by_server", "refused_here", "unfinished"};
 constexpr std::array<std::string_view, BytesLabels::kWays> kWayTexts = {"copied", "spliced", "tls"};

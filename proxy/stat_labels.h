@@ -26,10 +26,11 @@ enum class Refusal : uint8_t {
   kAddressRate,
   kAddressHandshakes,
   kAddressBlocked,
+  kClientGone,  // Before anybody could ask for its address, where that decides.
 };
 std::string_view ToText(Refusal refusal);
 struct RefusalLabels {
-  static constexpr size_t kCount = 6;
+  static constexpr size_t kCount = 7;
   static size_t IndexOf(Refusal refusal) { return static_cast<size_t>(refusal); }
   static Labels LabelsOf(size_t index);
 };

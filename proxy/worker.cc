@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -238,7 +239,14 @@ void Worker::Adopt(int fd, const std::shared_ptr<const Service>& service) {
   }
   Visitor visitor;
   if (service->meets_visitors()) {
-    visitor = Meet(ring_->PeerAddress(fd), *service);
+    const Address peer = ring_->PeerAddress(fd);
+    if (peer.family() == AF_UNSPEC) {  // Reset already: nobody's limits would be held against it.
+      service->open->Subtract();
+      service->open_in_process->Subtract();
+      return Refuse(fd, *service, {1158, "08S01", "Got an error reading communication packets"},
+                    Refusal::kClientGone);
+    }
+    visitor = Meet(peer, *service);
     const AddressLimiter::Answer answer = Admit(*service, ring_->now_ms(), &stats_, &visitor);
     if (answer != AddressLimiter::Answer::kWelcome) {
       service->open->Subtract();

@@ -43,8 +43,9 @@ int SocketRing::OpenSocket(const Address& address) {
 void SocketRing::Tune(int fd, const SocketTuning& tuning) {
   // A query waits for its answer: Nagle's algorithm would make one side wait for a delayed ACK.
   SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  // A listening socket may have been tuned before, with what its connections inherit.
+  SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, tuning.keepalive_idle_s > 0 ? 1 : 0);
   if (tuning.keepalive_idle_s > 0) {
-    SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, tuning.keepalive_idle_s);
     if (tuning.keepalive_interval_s > 0) {
       SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, tuning.keepalive_interval_s);
@@ -53,9 +54,7 @@ void SocketRing::Tune(int fd, const SocketTuning& tuning) {
       SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, tuning.keepalive_count);
     }
   }
-  if (tuning.user_timeout_ms > 0) {
-    SetOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, tuning.user_timeout_ms);
-  }
+  SetOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, tuning.user_timeout_ms);  // 0: the system's own.
   if (!tuning.congestion_control.empty()) {
     setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, tuning.congestion_control.data(),
                tuning.congestion_control.size());

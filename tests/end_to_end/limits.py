@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import socket
+import struct
 import subprocess
 import time
 
@@ -111,6 +112,20 @@ def rate(report, proxy_of):
         report.equal("a second later it is as before",
                      [answer(proxy) for _ in range(3)], ["greeting"] * 3)
         report.equal("counted", refused(proxy, "connections_per_second_per_address"), len(others))
+
+
+def resets(report, proxy_of):
+    """Who is gone before he was met, and so has no address, reaches no server."""
+    with wire.FakeServer(wire.accept_everybody) as server, \
+            proxy_of(server.address, "--connections_per_second_per_address=1") as proxy:
+        for _ in range(60):
+            with dial(proxy) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        processes.wait_until(
+            lambda: counter(proxy, "connections_accepted_total") == 60 and
+            counter(proxy, "connections_open") == 0, 10, "all to be over")
+        report.check("connections that are reset at once come under the limit",
+                     server.accepted <= 5, f"{server.accepted} of 60 reached the server")
 
 
 def handshakes(report, proxy_of, authority):
@@ -233,6 +248,7 @@ def main():
                          arguments=arguments)
         report.attempt("connections", connections, report, proxy_of)
         report.attempt("rate", rate, report, proxy_of)
+        report.attempt("resets", resets, report, proxy_of)
         report.attempt("handshakes", handshakes, report, proxy_of, authority)
         report.attempt("behind a balancer", behind_a_balancer, report, proxy_of)
         report.attempt("flood", flood, report, proxy_of)

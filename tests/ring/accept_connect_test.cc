@@ -122,8 +122,8 @@ TEST_P(AcceptTest, InheritsWhatTheListenerWasTuned) {
   ring().Tune(listener, tuning);
   ring().Accept(listener, AcceptTag(1));
   Client(address);
-  const int fd = Own(Next(AcceptTag(1)).result);
-  const auto option = [fd](int level, int name) {
+  int fd = Own(Next(AcceptTag(1)).result);
+  const auto option = [&fd](int level, int name) {
     int value = 0;
     socklen_t size = sizeof(value);
     EXPECT_EQ(getsockopt(fd, level, name, &value, &size), 0);
@@ -139,6 +139,12 @@ TEST_P(AcceptTest, InheritsWhatTheListenerWasTuned) {
   socklen_t size = sizeof(name);
   EXPECT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size), 0);
   EXPECT_STREQ(name, "reno");
+  // And what it was tuned to next.
+  ring().Tune(listener, SocketTuning{});
+  Client(address);
+  fd = Own(Next(AcceptTag(1)).result);
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 0);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
 }
 
 TEST_P(ConnectTest, Succeeds) {
