@@ -128,8 +128,10 @@ CASES = [
      [payload_of(long_database)], ERR(1102, 1049), "login_failed"),
     (ASKED, "an auth response of 1 MB",
      [payload_of(long_auth)], ERR(1045, 1043), "login_failed"),
-    ("auth", "an answer of 1 MB",
+    ("auth/plain", "an answer of 1 MB",
      [packet(b"x" * 10 ** 6)], ERR(1045, 1043, 1153, 1158), "login_failed"),
+    ("auth/12 auth/13", "an answer of 1 MB",
+     [packet(b"x" * 10 ** 6)], ERR(1043), "bad_handshake"),
     (ASKED, "600 KiB of zeros", [part(bytes(600 << 10))], GONE, "bad_handshake"),
     # Too little, too slowly.
     (LOGIN, "silence", [], ERR(1159), "handshake_timeout", LATE),
