@@ -239,21 +239,21 @@ void Worker::Adopt(int fd, const std::shared_ptr<const Service>& service) {
   }
   Visitor visitor;
   if (service->meets_visitors()) {
-    const Address peer = ring_->PeerAddress(fd);
-    if (peer.family() == AF_UNSPEC) {  // Reset already: nobody's limits would be held against it.
+    const auto turn_away = [&](const packet::Error& error, Refusal refusal) {
       service->open->Subtract();
       service->open_in_process->Subtract();
-      return Refuse(fd, *service, {1158, "08S01", "Got an error reading communication packets"},
-                    Refusal::kClientGone);
+      Refuse(fd, *service, error, refusal);
+    };
+    const Address peer = ring_->PeerAddress(fd);
+    if (peer.family() == AF_UNSPEC) {  // Reset already: nobody's limits would be held against it.
+      return turn_away({1158, "08S01", "Got an error reading communication packets"},
+                       Refusal::kClientGone);
     }
     visitor = Meet(peer, *service);
     const AddressLimiter::Answer answer = Admit(*service, ring_->now_ms(), &stats_, &visitor);
     if (answer != AddressLimiter::Answer::kWelcome) {
-      service->open->Subtract();
-      service->open_in_process->Subtract();
       std::string message;
-      const packet::Error error = RefusalError(answer, visitor.address, &message);
-      return Refuse(fd, *service, error, RefusalOf(answer));
+      return turn_away(RefusalError(answer, visitor.address, &message), RefusalOf(answer));
     }
   }
   if (free_slots_.empty()) {

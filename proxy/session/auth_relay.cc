@@ -85,9 +85,6 @@ AuthAction AuthRelay::FromLogin(std::string_view auth_plugin_name,
 AuthAction AuthRelay::FromServer(packet::MutableBytes payload) {
   client_turn_ = true;
   const AuthPacket packet = packet::ClassifyAuthPacket(payload, multi_factor_);
-  // The password may be under way already. Whatever else the server says before it has come would
-  // make it a packet to forward.
-  if (step_ == Step::kPassword && packet != AuthPacket::kErr) return Act(Kind::kBadServer);
   if (mode() == Mode::kMediate && !MayFollow(packet, payload)) return Act(Kind::kBadServer);
   switch (packet) {
     case AuthPacket::kOk:
@@ -112,7 +109,9 @@ AuthAction AuthRelay::FromServer(packet::MutableBytes payload) {
 // The server's packet is one that servers send at this point.
 bool AuthRelay::MayFollow(AuthPacket packet, packet::Bytes payload) const {
   if (packet == AuthPacket::kErr) return true;
-  if (switch_unanswered_) return false;
+  // The password may be under way already. Whatever the server says before it has come would make
+  // it a packet to forward.
+  if (step_ == Step::kPassword || switch_unanswered_) return false;
   if (packet != AuthPacket::kPluginData || step_ == Step::kServerKey) return true;
   if (AnswersOnce()) return false;
   const packet::Bytes data = packet::PluginData(payload);
